@@ -1,0 +1,1 @@
+//! The live service: sessions, rooms, fan-out, group commit, search, files.

@@ -1,0 +1,1 @@
+//! The HTTP door: JSON API, live events, web client, health and metrics.

@@ -1,0 +1,48 @@
+//! Uploaded files, in chunks, so that they are backed up, shipped and failed over with everything else.
+
+use crate::Result;
+use async_trait::async_trait;
+use bytes::Bytes;
+use holdfast_domain::entry::FileRef;
+use holdfast_domain::{FileId, PrincipalId, RoomId, Seq, Time};
+
+/// Bytes of a chunk; the last of a file may be shorter.
+pub const CHUNK: usize = 256 * 1024;
+
+/// A file as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// What its message says of it.
+    pub file: FileRef,
+    /// The room it was uploaded to.
+    pub room: RoomId,
+    /// Who uploaded it.
+    pub by: PrincipalId,
+    /// When.
+    pub at: Time,
+    /// The message that it went with; `None` until there is one, and such files are swept.
+    pub message: Option<Seq>,
+}
+
+/// Uploaded files.
+#[async_trait]
+pub trait Files: Send + Sync {
+    /// Begins a file: its chunks may come. Until [`Files::finish_file`] nobody sees it.
+    async fn begin_file(&self, id: FileId, room: RoomId, by: PrincipalId, at: Time) -> Result<()>;
+    /// Keeps the `index`th chunk of a file that was begun. Durable with [`Files::finish_file`].
+    async fn put_chunk(&self, id: FileId, index: u32, bytes: Bytes) -> Result<()>;
+    /// Completes a file, with its small version if there is one.
+    async fn finish_file(&self, file: FileRef, thumbnail: Option<Bytes>) -> Result<()>;
+    /// Forgets a file that was not completed.
+    async fn abandon_file(&self, id: FileId) -> Result<()>;
+    /// A completed file, unless its message was purged or erased.
+    async fn file(&self, id: FileId) -> Result<Option<StoredFile>>;
+    /// The `index`th chunk of a file.
+    async fn chunk(&self, id: FileId, index: u32) -> Result<Option<Bytes>>;
+    /// The small version of a file.
+    async fn thumbnail(&self, id: FileId) -> Result<Option<Bytes>>;
+    /// The files of a room's messages that are in sight, newest first: at most `limit` of messages before `before`.
+    async fn files_in(&self, room: RoomId, before: Option<Seq>, limit: usize) -> Result<Vec<StoredFile>>;
+    /// Deletes files begun before `before` that were never completed or never went with a message; answers how many.
+    async fn sweep_files(&self, before: Time) -> Result<u64>;
+}

@@ -1,0 +1,39 @@
+//! What is kept: one interface, one folder for each engine behind it, one conformance suite that every engine passes.
+//!
+//! The interface speaks of logs ([`RoomLog`]), what follows from them ([`Projections`], [`Search`]), and the little that
+//! does not: accounts ([`Accounts`]), reading positions and personal lists ([`Personal`]), files ([`Files`]). It knows
+//! nothing of SQL, so that an engine's ways do not leak; only the engines' folders do.
+//!
+//! **Invariant:** the log is the truth. [`RoomLog::append`] keeps every projection in step within its transaction, and
+//! [`Maintenance::rebuild`] can make all of them anew from the logs.
+//!
+//! **Durability:** a method that changes something returns `Ok` only after the change is on disk as the engine's durable setting
+//! promises; each says where it promises less.
+
+pub mod accounts;
+pub mod conformance;
+pub mod error;
+pub mod files;
+pub mod log;
+pub mod maintenance;
+pub mod personal;
+pub mod projections;
+pub mod search;
+pub mod sqlite;
+
+pub use accounts::Accounts;
+pub use error::StoreError;
+pub use files::Files;
+pub use log::RoomLog;
+pub use maintenance::Maintenance;
+pub use personal::Personal;
+pub use projections::Projections;
+pub use search::Search;
+
+/// Everything that an engine provides.
+pub trait Store: RoomLog + Projections + Search + Accounts + Personal + Files + Maintenance {}
+
+impl<T: RoomLog + Projections + Search + Accounts + Personal + Files + Maintenance> Store for T {}
+
+/// The result of a store's method.
+pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,0 +1,36 @@
+//! Looking after the store itself.
+
+use crate::Result;
+use async_trait::async_trait;
+use std::path::Path;
+
+/// What a store says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The engine and its version, such as `SQLite 3.54.1`.
+    pub engine: String,
+    /// Where the data is.
+    pub location: String,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Entries of all logs.
+    pub entries: i64,
+    /// Messages of all logs.
+    pub messages: i64,
+}
+
+/// Looking after the store.
+#[async_trait]
+pub trait Maintenance: Send + Sync {
+    /// What the store says of itself.
+    async fn facts(&self) -> Result<Facts>;
+    /// Makes sure that a write would be kept now: what readiness asks. Cheap.
+    async fn check_writable(&self) -> Result<()>;
+    /// Copies everything, consistent as of one moment and while the store is used, to a new file. `progress` hears of parts
+    /// done and parts in all. Refuses to overwrite.
+    async fn backup(&self, to: &Path, progress: Box<dyn Fn(u64, u64) + Send + Sync>) -> Result<u64>;
+    /// Makes every projection anew from the logs, in one transaction.
+    async fn rebuild(&self) -> Result<()>;
+    /// Finishes what is being written and closes the store; every call after it is [`crate::StoreError::Unavailable`].
+    async fn close(&self) -> Result<()>;
+}

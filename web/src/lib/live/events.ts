@@ -1,0 +1,41 @@
+// The frames of the live connection.
+
+import type { Entry, Invitation, Person, Roster } from '../api/types';
+import type { ProblemBody } from '../api/problem';
+
+export type ClientFrame =
+  | { type: 'join'; rooms: { room: number; after: number | null }[] }
+  | { type: 'leave'; room: number }
+  | { type: 'typing'; room: number }
+  | { type: 'read'; room: number; seq: number };
+
+export type ByeReason = 'shutting-down' | 'too-slow' | 'session-ended';
+
+export type ServerFrame =
+  | { type: 'welcome'; me: Person; time: string; epoch: number }
+  | { type: 'joined'; room: number; head: number; roster: Roster }
+  | { type: 'refused'; room: number; problem: ProblemBody }
+  | { type: 'entry'; entry: Entry }
+  | { type: 'gap'; room: number; after: number; head: number }
+  | { type: 'presence'; room: number; joined: Person[]; left: number[]; count: number; limited: boolean }
+  | { type: 'typing'; room: number; person: Person }
+  | { type: 'read'; room: number; seq: number; unread: number; mentions: number }
+  | { type: 'room'; room: number }
+  | { type: 'kicked'; room: number; reason: string }
+  | { type: 'rooms' }
+  | { type: 'invitation'; invitation: Invitation }
+  | { type: 'feed'; feed: number; room: number; seq: number }
+  | { type: 'bye'; reason: ByeReason };
+
+/** Null for what cannot be read: a newer server may say things that this client does not know. */
+export function frameFrom(text: unknown): ServerFrame | null {
+  if (typeof text !== 'string') return null;
+  try {
+    const frame = JSON.parse(text) as { type?: unknown };
+    return typeof frame === 'object' && frame !== null && typeof frame.type === 'string'
+      ? (frame as ServerFrame)
+      : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest';
+import { afterEvent, nextToSend, restored, type Pending } from './pending';
+
+const item = (clientId: string, state: Pending['state']): Pending => ({
+  clientId,
+  room: 1,
+  at: '2026-05-12T09:00:00.000Z',
+  text: clientId,
+  title: null,
+  alert: false,
+  files: [],
+  state,
+  reason: null,
+});
+
+it('sends one at a time and in order, stepping over refused ones', () => {
+  expect(nextToSend([item('a', 'failed'), item('b', 'waiting'), item('c', 'waiting')])?.clientId).toBe('b');
+  expect(nextToSend([item('a', 'sending'), item('b', 'waiting')])).toBeUndefined();
+});
+
+it('keeps the client id through failure and resending', () => {
+  let list: readonly Pending[] = [item('a', 'sending')];
+  list = afterEvent(list, { type: 'unreachable', clientId: 'a' });
+  expect(nextToSend(list)).toMatchObject({ clientId: 'a', state: 'waiting' });
+  list = afterEvent(list, { type: 'refused', clientId: 'a', reason: 'Too long.' });
+  expect(list[0]).toMatchObject({ state: 'failed', reason: 'Too long.' });
+  list = afterEvent(list, { type: 'again', clientId: 'a' });
+  expect(list[0]).toMatchObject({ clientId: 'a', state: 'waiting', reason: null });
+});
+
+it('discards only what was refused: a message in flight may already be in the room', () => {
+  const list = [item('a', 'sending'), item('b', 'failed')];
+  expect(afterEvent(list, { type: 'discarded', clientId: 'a' })).toHaveLength(2);
+  expect(afterEvent(list, { type: 'discarded', clientId: 'b' }).map((p) => p.clientId)).toEqual(['a']);
+});
+
+it('lets go of what the room shows', () => {
+  const list = [item('a', 'accepted'), item('b', 'waiting')];
+  expect(afterEvent(list, { type: 'shown', clientIds: new Set(['a']) }).map((p) => p.clientId)).toEqual(['b']);
+  expect(afterEvent(list, { type: 'shown', clientIds: new Set(['z']) })).toBe(list);
+});
+
+it('sends what a reload interrupted again', () => {
+  expect(restored([item('a', 'sending'), item('b', 'failed'), item('c', 'accepted')])).toMatchObject([
+    { clientId: 'a', state: 'waiting' },
+    { clientId: 'b', state: 'failed' },
+  ]);
+});
