@@ -154,6 +154,8 @@ pub trait RoomLog: Send + Sync {
     /// its own log), remembers client ids, and brings every projection in step: rooms, lists, categories, users, groups, amendments,
     /// counts, mentions, search. Answers in the order of the drafts. A draft repeated within one batch counts as repeated.
     ///
+    /// A message that names files takes those that were uploaded to the same room and completed; the others are [`crate::StoreError::Missing`].
+    ///
     /// A [`EntryBody::Purge`] erases the payloads of the content entries (see `Kind::is_content`) up to its `through`, and a removal
     /// with `erased` those of its messages and of their edits; their digests stay. [`EntryBody::RoomDeleted`] deletes the room's log,
     /// files and all that hangs on it. A draft for the log of a room that exists neither already nor by an earlier draft of the batch

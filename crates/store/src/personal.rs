@@ -12,7 +12,7 @@ pub struct Reading {
     pub room: RoomId,
     /// The last entry read; [`Seq::ZERO`] where nothing was.
     pub read: Seq,
-    /// Messages after it that are not the reader's own, removed ones included.
+    /// Messages after it, removed ones included.
     pub unread: i64,
     /// Messages after it that name the reader.
     pub mentions: i64,
@@ -47,7 +47,7 @@ pub trait Personal: Send + Sync {
     /// Ends following.
     async fn unfollow(&self, user: PrincipalId, rooms: Vec<RoomId>) -> Result<()>;
 
-    /// How far somebody has read these rooms, one answer for each. Own messages do not count as unread. Constant cost for each room: counts come
+    /// How far somebody has read these rooms, one answer for each. Constant cost for each room: counts come
     /// from the log's running numbers, not from counting.
     async fn readings(&self, user: PrincipalId, rooms: Vec<RoomId>) -> Result<Vec<Reading>>;
     /// Moves reading positions forward (never back); positions beyond a log's end mean its end.
