@@ -56,7 +56,7 @@ impl Directory {
     /// Brings the state forward by an entry of the log of `room`.
     pub fn apply(&mut self, room: RoomId, body: &EntryBody) {
         match body {
-            EntryBody::Room(room) => self.put_room(room.clone()),
+            EntryBody::Room(put) => self.put_room(put.now.clone()),
             EntryBody::Roles(changes) => {
                 let mut touched = BTreeSet::new();
                 if let Some(state) = self.rooms.get_mut(&room) {
@@ -67,14 +67,14 @@ impl Directory {
                 }
                 self.index_roles(room, &touched);
             }
-            EntryBody::Category(category) => self.put_category(category.clone()),
+            EntryBody::Category(put) => self.put_category(put.now.clone()),
             EntryBody::CategoryDeleted { id, .. } => {
                 if let Some(old) = self.categories.remove(id) {
                     self.names.remove(&old.name.key());
                 }
             }
-            EntryBody::User(user) => self.put_user(user.clone()),
-            EntryBody::Group(group) => self.put_group(group.clone()),
+            EntryBody::User(put) => self.put_user(put.now.clone()),
+            EntryBody::Group(put) => self.put_group(put.now.clone()),
             EntryBody::GroupDeleted { id, .. } => self.remove_group(*id),
             EntryBody::RoomDeleted { id, .. } => self.remove_room(*id),
             EntryBody::Message(_)
@@ -338,11 +338,12 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::Put;
     use crate::name::{DisplayName, Login};
     use crate::time::Time;
 
     fn user(id: i64) -> EntryBody {
-        EntryBody::User(User {
+        EntryBody::User(Put::new(User {
             id: PrincipalId(id),
             name: Login::parse("name", &format!("u{id}")).unwrap(),
             display_name: DisplayName::parse("n", "U").unwrap(),
@@ -351,18 +352,18 @@ mod tests {
             disabled: false,
             may_chat: None,
             created_at: Time::EPOCH,
-        })
+        }))
     }
 
     fn group(id: i64, members: &[i64]) -> EntryBody {
-        EntryBody::Group(Group {
+        EntryBody::Group(Put::new(Group {
             id: PrincipalId(id),
             name: Login::parse("name", &format!("g{id}")).unwrap(),
             display_name: DisplayName::parse("n", "G").unwrap(),
             members: members.iter().map(|m| PrincipalId(*m)).collect(),
             may_chat: None,
             created_at: Time::EPOCH,
-        })
+        }))
     }
 
     #[test]
@@ -383,7 +384,7 @@ mod tests {
         d.apply(RoomId::POOL, &user(10));
         assert!(d.user_named("U10").is_some());
         let EntryBody::User(mut renamed) = user(10) else { unreachable!() };
-        renamed.name = Login::parse("name", "ana").unwrap();
+        renamed.now.name = Login::parse("name", "ana").unwrap();
         d.apply(RoomId::POOL, &EntryBody::User(renamed));
         assert!(d.user_named("u10").is_none());
         assert_eq!(d.user_named("ANA").unwrap().id, PrincipalId(10));

@@ -122,6 +122,36 @@ pub struct Removal {
     pub erased: bool,
 }
 
+/// A thing as it is from now on, with what changed, for whoever reads the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Put<T> {
+    /// The thing, whole.
+    pub now: T,
+    /// The fields that changed; none when the thing is new.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+}
+
+impl<T> Put<T> {
+    /// A new thing.
+    pub fn new(now: T) -> Self {
+        Self { now, changed: Vec::new() }
+    }
+}
+
+impl<T: Serialize> Put<T> {
+    /// `now` in place of `before`; `None` if they are the same.
+    pub fn change(before: &T, now: T) -> Option<Self> {
+        let fields = |thing: &T| match serde_json::to_value(thing) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let (old, new) = (fields(before), fields(&now));
+        let changed: Vec<String> = new.iter().filter(|(k, v)| old.get(*k) != Some(v)).map(|(k, _)| k.clone()).collect();
+        (!changed.is_empty()).then_some(Self { now, changed })
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryBody {
@@ -142,11 +172,11 @@ pub enum EntryBody {
         through: Seq,
     },
     /// The room was made or its settings changed; these are all of them now.
-    Room(Room),
+    Room(Put<Room>),
     /// People came into or went out of the room's lists.
     Roles(Vec<RoleChange>),
     /// Pool log: a category was made or changed.
-    Category(Category),
+    Category(Put<Category>),
     /// Pool log: an empty category was deleted.
     CategoryDeleted {
         /// Which.
@@ -155,9 +185,9 @@ pub enum EntryBody {
         name: String,
     },
     /// Pool log: a user was made or changed.
-    User(User),
+    User(Put<User>),
     /// Pool log: a group was made or changed.
-    Group(Group),
+    Group(Put<Group>),
     /// Pool log: a group was deleted.
     GroupDeleted {
         /// Which.
