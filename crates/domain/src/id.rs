@@ -43,6 +43,12 @@ impl RoomId {
     pub const MAX: RoomId = RoomId((1 << 27) - 1);
 }
 
+impl Default for Seq {
+    fn default() -> Self {
+        Seq::ZERO
+    }
+}
+
 impl Seq {
     /// Before the first entry.
     pub const ZERO: Seq = Seq(0);

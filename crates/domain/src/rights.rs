@@ -196,12 +196,7 @@ pub fn terms(directory: &Directory, room: &RoomState) -> Terms {
 ///
 /// # Errors
 /// [`Denied`]; a room that does not exist is [`Denied::Unknown`], as is a secret one.
-pub fn may<'d>(
-    directory: &'d Directory,
-    user: PrincipalId,
-    room: RoomId,
-    action: Action,
-) -> Result<&'d RoomState, Denied> {
+pub fn may(directory: &Directory, user: PrincipalId, room: RoomId, action: Action) -> Result<&RoomState, Denied> {
     let state = directory.room(room).ok_or(Denied::Unknown)?;
     if user == PrincipalId::SYSTEM {
         return Ok(state);

@@ -1,0 +1,301 @@
+//! Accounts: signing in and out, passwords, tokens, and the first user of a new pool.
+
+pub(crate) mod guard;
+pub(crate) mod scram;
+mod tokens;
+mod webhooks;
+
+pub use tokens::NewToken;
+
+use crate::caller::{Caller, Means, Scope};
+use crate::chance;
+use crate::change::{Mode, Outcome};
+use crate::error::{ChatError, Result};
+use crate::people::NewUser;
+use crate::service::Chat;
+use holdfast_domain::chain::Digest;
+use holdfast_domain::principal::UserKind;
+use holdfast_domain::{PrincipalId, Time, rights};
+use holdfast_store::accounts::SignIn;
+use std::sync::PoisonError;
+
+/// A sign-in that was used this recently is not noted again: one write a minute for each, not one a request.
+const TOUCH_MS: i64 = 60_000;
+
+/// Where an attempt to sign in comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// What the browser calls itself.
+    pub agent: String,
+    /// The address.
+    pub address: String,
+}
+
+/// Somebody has signed in.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// The secret for the browser to keep.
+    pub secret: String,
+    /// Who.
+    pub user: PrincipalId,
+    /// When it ends by itself.
+    pub expires_at: Time,
+}
+
+impl Chat {
+    /// Signs somebody in by name and password. A wrong name, a wrong password and an account that cannot sign in get the same answer
+    /// in the same time.
+    ///
+    /// # Errors
+    /// [`ChatError::BadCredentials`]; [`ChatError::TooMany`] for the address, [`ChatError::LockedOut`] for the account.
+    pub async fn sign_in(&self, name: &str, password: &str, from: Origin) -> Result<SignedIn> {
+        let now = self.now();
+        let options = &self.options().accounts;
+        self.inner.guard.attempt(&from.address, now).map_err(|retry_after| ChatError::TooMany { retry_after })?;
+        let user = {
+            let directory = self.directory();
+            directory.user_named(name).filter(|u| u.kind == UserKind::Person && !u.disabled).map(|u| u.id)
+        };
+        let Some(user) = user else {
+            scram::matches(password, None, options.password_iterations).await?;
+            return Err(ChatError::BadCredentials);
+        };
+        let known = self.store().credentials(user).await?;
+        if let Some(until) = known.locked_until.filter(|until| *until > now) {
+            let left = (until.millis() - now.millis()).max(0).unsigned_abs();
+            return Err(ChatError::LockedOut { retry_after: left.div_ceil(1_000) });
+        }
+        if !scram::matches(password, known.scram, options.password_iterations).await? {
+            let failures = known.failures + 1;
+            let locked = failures >= options.lock_after;
+            let until = locked.then(|| now.plus_millis(i64::from(options.lock_minutes) * 60_000));
+            // After a lock the count begins anew, so that one more wrong password does not lock again at once.
+            self.store().note_sign_in(user, if locked { 0 } else { failures }, until, None).await?;
+            if locked {
+                tracing::warn!(%user, address = %from.address, "locked after too many wrong passwords");
+            }
+            return Err(ChatError::BadCredentials);
+        }
+        self.store().note_sign_in(user, 0, None, Some(now)).await?;
+        let secret = chance::secret()?;
+        let expires_at = now.plus_millis(i64::from(options.sign_in_days) * 86_400_000);
+        let sign_in = SignIn {
+            id: 0,
+            secret: Digest::of(secret.as_bytes()),
+            user,
+            created_at: now,
+            last_seen_at: now,
+            expires_at,
+            agent: from.agent.chars().take(200).collect(),
+            address: from.address,
+        };
+        self.store().add_sign_in(sign_in).await?;
+        Ok(SignedIn { secret, user, expires_at })
+    }
+
+    /// Who holds the secret of a sign-in.
+    ///
+    /// # Errors
+    /// [`ChatError::NotSignedIn`] when it is unknown, has ended, or its user was disabled.
+    pub async fn caller_of_sign_in(&self, secret: &str) -> Result<Caller> {
+        let now = self.now();
+        let found = self.store().sign_in(Digest::of(secret.as_bytes()), now).await?.ok_or(ChatError::NotSignedIn)?;
+        self.check_enabled(found.user)?;
+        if now.millis() - found.last_seen_at.millis() > TOUCH_MS {
+            self.store().touch(vec![(found.id, now)], Vec::new()).await.or_else(only_if_it_matters)?;
+        }
+        Ok(Caller { user: found.user, scopes: Scope::ALL.to_vec(), by: Means::SignIn(found.id) })
+    }
+
+    /// Ends the caller's own sign-in.
+    ///
+    /// # Errors
+    /// When the caller did not sign in.
+    pub async fn sign_out(&self, caller: &Caller) -> Result<()> {
+        match caller.by {
+            Means::SignIn(id) => self.end_sign_in(caller, caller.user, id).await,
+            Means::Token(_) | Means::Operator => {
+                Err(ChatError::Forbidden("this request was not made with a sign-in that could be ended".into()))
+            }
+        }
+    }
+
+    /// A user's sign-ins: one's own, or anybody's for an administrator.
+    ///
+    /// # Errors
+    /// When the caller may not see them.
+    pub async fn sign_ins(&self, caller: &Caller, of: PrincipalId) -> Result<Vec<SignIn>> {
+        self.allow_account(caller, of)?;
+        Ok(self.store().sign_ins(of, self.now()).await?)
+    }
+
+    /// Ends one sign-in, and the live connections made with it.
+    ///
+    /// # Errors
+    /// When the caller may not, or there is no such sign-in.
+    pub async fn end_sign_in(&self, caller: &Caller, of: PrincipalId, id: i64) -> Result<()> {
+        self.allow_account(caller, of)?;
+        if !self.store().end_sign_in(of, id).await? {
+            return Err(ChatError::Unknown("this sign-in"));
+        }
+        self.hub().end(of, Some(Means::SignIn(id)), None);
+        Ok(())
+    }
+
+    /// Ends all of a user's sign-ins; of one's own, all but the one that asks. Answers how many.
+    ///
+    /// # Errors
+    /// When the caller may not.
+    pub async fn end_sign_ins(&self, caller: &Caller, of: PrincipalId) -> Result<u64> {
+        self.allow_account(caller, of)?;
+        let own = own_sign_in(caller, of);
+        let ended = self.store().end_sign_ins(of, own).await?;
+        self.hub().end(of, None, own.map(Means::SignIn));
+        if caller.user != of {
+            let who = self.name_of(of);
+            self.record(caller, "sign-ins-ended", format!("All {ended} sign-ins of {who} were ended")).await?;
+        }
+        Ok(ended)
+    }
+
+    /// Changes one's own password; all other sign-ins end.
+    ///
+    /// # Errors
+    /// When the current password is wrong, or the new one is not acceptable.
+    pub async fn change_password(&self, caller: &Caller, current: &str, new: &str) -> Result<()> {
+        if caller.is_operator() || !matches!(caller.by, Means::SignIn(_) | Means::Operator) {
+            return Err(ChatError::Forbidden("a password is changed after signing in with it".into()));
+        }
+        scram::check_new("new", new)?;
+        let iterations = self.options().accounts.password_iterations;
+        let now = self.now();
+        self.inner
+            .guard
+            .attempt(&format!("password of {}", caller.user), now)
+            .map_err(|retry_after| ChatError::TooMany { retry_after })?;
+        let known = self.store().credentials(caller.user).await?;
+        if !scram::matches(current, known.scram, iterations).await? {
+            return Err(ChatError::invalid("current", "is not your password"));
+        }
+        self.put_password(caller.user, new).await?;
+        self.end_sign_ins(caller, caller.user).await?;
+        Ok(())
+    }
+
+    /// Gives a user a new password, and ends all that was signed in with the old one: administrators' work.
+    ///
+    /// # Errors
+    /// When the caller may not, the user is not a person, or the password is not acceptable.
+    pub async fn reset_password(&self, caller: &Caller, of: PrincipalId, new: &str) -> Result<()> {
+        self.allow_admin(caller)?;
+        let kind = self.directory().user(of).map(|u| u.kind).ok_or(ChatError::Unknown("this user"))?;
+        if kind != UserKind::Person {
+            return Err(ChatError::Conflict("only people have passwords; give a bot a token".into()));
+        }
+        scram::check_new("new", new)?;
+        self.put_password(of, new).await?;
+        self.store().end_sign_ins(of, None).await?;
+        self.hub().end(of, None, None);
+        self.record(caller, "password-reset", format!("{} was given a new password", self.name_of(of))).await
+    }
+
+    pub(crate) async fn put_password(&self, of: PrincipalId, new: &str) -> Result<()> {
+        let keys = scram::make(new, self.options().accounts.password_iterations).await?;
+        Ok(self.store().set_password(of, Some(keys)).await?)
+    }
+
+    /// Whether the pool has no person in it yet.
+    pub fn needs_first_user(&self) -> bool {
+        !self.directory().users().any(|u| u.kind == UserKind::Person)
+    }
+
+    /// The code with which the first user can be made, while there is none: only who sees the server's terminal knows it.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn first_user_code(&self) -> Result<Option<String>> {
+        if !self.needs_first_user() {
+            return Ok(None);
+        }
+        let mut code = self.inner.first_user_code.lock().unwrap_or_else(PoisonError::into_inner);
+        if code.is_none() {
+            *code = Some(chance::typed_code()?);
+        }
+        Ok(code.clone())
+    }
+
+    /// Makes the first user, an administrator.
+    ///
+    /// # Errors
+    /// When there is a user, the code is wrong, or name or password are not acceptable.
+    pub async fn make_first_user(
+        &self,
+        code: &str,
+        name: &str,
+        password: &str,
+        display_name: Option<&str>,
+    ) -> Result<PrincipalId> {
+        self.inner.guard.attempt("first user", self.now()).map_err(|retry_after| ChatError::TooMany { retry_after })?;
+        let Some(right) = self.first_user_code()? else {
+            return Err(ChatError::Conflict("there is a user already; sign in, or ask an administrator".into()));
+        };
+        let plain = |c: &str| c.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+        if !bool::from(subtle::ConstantTimeEq::ct_eq(plain(code).as_bytes(), plain(&right).as_bytes())) {
+            return Err(ChatError::invalid("code", "is not the one that the server printed when it started"));
+        }
+        let user = NewUser {
+            name: name.to_owned(),
+            display_name: display_name.map(str::to_owned),
+            password: Some(password.to_owned()),
+            admin: true,
+            kind: UserKind::Person,
+            may_chat: None,
+        };
+        match self.add_user(&Caller::operator(), user, Mode::Do).await? {
+            Outcome::Done(view) => {
+                self.inner.first_user_code.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Ok(view.user.id)
+            }
+            Outcome::Would(_) => Err(ChatError::Internal),
+        }
+    }
+
+    /// Demands that `of` is the caller, or the caller an administrator. A token manages no sign-ins or tokens of its owner unless it
+    /// has the `admin` scope, so that one that leaked cannot make another.
+    pub(crate) fn allow_account(&self, caller: &Caller, of: PrincipalId) -> Result<()> {
+        if matches!(caller.by, Means::Token(_)) {
+            caller.need(Scope::Admin)?;
+        }
+        let directory = self.directory();
+        if caller.user != of && !rights::is_admin(&directory, caller.user) {
+            return Err(ChatError::Forbidden("only administrators may look after other people's accounts".into()));
+        }
+        directory.user(of).map(|_| ()).ok_or(ChatError::Unknown("this user"))
+    }
+
+    pub(crate) fn check_enabled(&self, user: PrincipalId) -> Result<()> {
+        match self.directory().user(user) {
+            Some(u) if !u.disabled => Ok(()),
+            _ => Err(ChatError::NotSignedIn),
+        }
+    }
+
+    pub(crate) fn name_of(&self, user: PrincipalId) -> String {
+        crate::view::Person::of(&self.directory(), user).name
+    }
+}
+
+fn own_sign_in(caller: &Caller, of: PrincipalId) -> Option<i64> {
+    match caller.by {
+        Means::SignIn(id) if caller.user == of => Some(id),
+        _ => None,
+    }
+}
+
+/// A full disk must not lock out those who are signed in: reading goes on.
+fn only_if_it_matters(error: holdfast_store::StoreError) -> Result<()> {
+    match error {
+        holdfast_store::StoreError::Full => Ok(()),
+        other => Err(other.into()),
+    }
+}

@@ -1,0 +1,171 @@
+//! A live connection: being in rooms, hearing what happens there, and catching up on what was missed.
+//!
+//! A connection that comes into a room says which entry it has last. What was committed since is read from the log and queued; only
+//! when it holds everything that has been handed out is it put among those to whom new entries are handed. The hub checks that
+//! under its lock, so nothing is missed and nothing comes twice.
+
+use crate::caller::{Caller, Scope};
+use crate::error::{ChatError, Result};
+use crate::event::{Event, Shared};
+use crate::hub::Connection;
+use crate::service::Chat;
+use crate::view::{EntryView, Person};
+use holdfast_domain::rights::Action;
+use holdfast_domain::{RoomId, Seq, Time};
+use holdfast_store::log::From;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Entries that are sent for having been missed; more are to be read from history.
+const MOST_MISSED: i64 = 1_000;
+/// Entries read at a time while catching up.
+const PAGE: usize = 200;
+/// Rooms of one request to join.
+const ROOMS_AT_ONCE: usize = 1_000;
+/// Writing in a room is told once in this time.
+const TYPING_MS: i64 = 2_000;
+
+/// Somebody's live connection; dropping it ends it.
+pub struct Live {
+    chat: Chat,
+    connection: Arc<Connection>,
+    person: Person,
+    typed: Mutex<HashMap<RoomId, Time>>,
+}
+
+impl Chat {
+    /// Opens a live connection.
+    ///
+    /// # Errors
+    /// When the caller may not use chat, has too many connections, or the server is stopping.
+    pub fn connect(&self, caller: &Caller) -> Result<Live> {
+        caller.need(Scope::Read)?;
+        if self.inner.stopping.is_cancelled() {
+            return Err(ChatError::Unavailable("the server is stopping".into()));
+        }
+        let person = {
+            let directory = self.directory();
+            self.allow_chat(&directory, caller)?;
+            Person::of(&directory, caller.user)
+        };
+        let connection = self.hub().connect(caller.clone()).ok_or(ChatError::TooMany { retry_after: 30 })?;
+        Ok(Live { chat: self.clone(), connection, person, typed: Mutex::new(HashMap::new()) })
+    }
+}
+
+impl Live {
+    /// Who it is.
+    pub fn person(&self) -> &Person {
+        &self.person
+    }
+
+    /// Comes into rooms, each with the last entry it has there (`None`: begin with what is new). Takes as long as catching up takes;
+    /// meanwhile [`Live::next`] must be drained. Answers the rooms that it may not come into.
+    pub async fn join(&self, rooms: Vec<(RoomId, Option<Seq>)>) -> Vec<(RoomId, ChatError)> {
+        let mut refused = Vec::new();
+        for (i, (room, after)) in rooms.into_iter().enumerate() {
+            let joined = if i < ROOMS_AT_ONCE {
+                self.join_one(room, after).await
+            } else {
+                Err(ChatError::invalid("rooms", format!("at most {ROOMS_AT_ONCE} rooms can be joined at once")))
+            };
+            if let Err(error) = joined {
+                refused.push((room, error));
+            }
+        }
+        refused
+    }
+
+    async fn join_one(&self, room: RoomId, after: Option<Seq>) -> Result<()> {
+        self.chat.allow(&self.connection.caller, room, Action::Join)?;
+        let hub = self.chat.hub();
+        let head = hub.published(room);
+        let mut roster = hub.roster(room);
+        if !roster.limited && !roster.people.iter().any(|p| p.id == self.person.id) {
+            roster.people.push(self.person.clone());
+            roster.count += 1;
+        }
+        self.push(Event::Joined { room, head, roster });
+        let mut cursor = after.unwrap_or(head);
+        let reads_history = self.chat.allow(&self.connection.caller, room, Action::ReadHistory).is_ok();
+        // An entry beyond the end was lost with a database that has been restored: what the reader holds is of no use.
+        let impossible = cursor > head || cursor < Seq::ZERO;
+        if impossible || head.0 - cursor.0 > MOST_MISSED || (cursor < head && !reads_history) {
+            self.push(Event::Gap { room, after: cursor, head });
+            cursor = head;
+        }
+        while let Err(published) = hub.enter(room, &self.connection, &self.person, cursor) {
+            if !reads_history {
+                cursor = published;
+                continue;
+            }
+            let page = self.chat.store().page(room, From::After(cursor), PAGE).await?;
+            let Some(last) = page.rows.last().map(|row| row.entry.seq) else {
+                // The hub knows of entries that the log does not give: never, unless the store is damaged.
+                tracing::error!(%room, %cursor, %published, "entries that were handed out are not in the log");
+                return Err(ChatError::Internal);
+            };
+            for row in page.rows {
+                if !self.connection.outbox.has_space().await {
+                    return Ok(());
+                }
+                let view = EntryView::of(&self.chat.directory(), row);
+                self.push(Event::Entry(Box::new(view)));
+            }
+            cursor = last;
+        }
+        // The right may have gone while catching up; whoever took it saw nobody in the room to put out.
+        if let Err(error) = self.chat.allow(&self.connection.caller, room, Action::Join) {
+            hub.leave(room, &self.connection);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Leaves a room; nothing happens if it was not in it.
+    pub fn leave(&self, room: RoomId) {
+        self.chat.hub().leave(room, &self.connection);
+    }
+
+    /// Tells the others in a room that this person is writing. Told now and then, and only by those who are in the room and may post.
+    pub fn typing(&self, room: RoomId) {
+        let now = self.chat.now();
+        {
+            let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+            if typed.get(&room).is_some_and(|at| now.millis() - at.millis() < TYPING_MS) {
+                return;
+            }
+            typed.retain(|_, at| now.millis() - at.millis() < TYPING_MS);
+            typed.insert(room, now);
+        }
+        let hub = self.chat.hub();
+        let may = self.chat.allow(&self.connection.caller, room, Action::Post).is_ok();
+        if may && hub.is_in(room, &self.connection) {
+            let event = Event::Typing { room, person: self.person.clone() };
+            hub.tell_room(room, event, Some(self.connection.id));
+        }
+    }
+
+    /// Moves the reading position forward.
+    ///
+    /// # Errors
+    /// As [`Chat::mark_read`].
+    pub async fn mark_read(&self, room: RoomId, seq: Seq) -> Result<()> {
+        self.chat.mark_read(&self.connection.caller, room, seq).await.map(|_| ())
+    }
+
+    /// Waits for events and takes up to `most`; none means that the connection has ended.
+    pub async fn next(&self, most: usize) -> Vec<Arc<Shared>> {
+        self.connection.outbox.take(most).await
+    }
+
+    fn push(&self, event: Event) {
+        self.connection.outbox.push(&Shared::new(event));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.chat.hub().disconnect(&self.connection);
+    }
+}

@@ -1,0 +1,472 @@
+//! The service itself: its state, its start and its end, and what follows a commit.
+
+use crate::accounts::guard::Guard;
+use crate::caller::{Caller, Scope};
+use crate::chance;
+use crate::clock::Clock;
+use crate::error::{ChatError, Result};
+use crate::event::{Bye, Event};
+use crate::hub::{Hub, Published};
+use crate::journal::{Committed, Counts, Journal};
+use crate::options::Options;
+use crate::view::EntryView;
+use holdfast_domain::directory::{Directory, RoomState};
+use holdfast_domain::entry::{Act, EntryBody, Put};
+use holdfast_domain::feed::Feed;
+use holdfast_domain::name::{DisplayName, Login};
+use holdfast_domain::rights::{self, Action};
+use holdfast_domain::{Entry, Group, Limits, PrincipalId, RoomId, Time};
+use holdfast_store::Store;
+use holdfast_store::log::{Appended, Draft, From, Remember, Row};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The chat service of one server. Cheap to clone; all clones are the same service.
+#[derive(Clone)]
+pub struct Chat {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) options: Options,
+    pub(crate) started_at: Time,
+    /// The directory as of the last committed entry. Held for moments, never across an await, and never while taking the hub's lock.
+    directory: RwLock<Directory>,
+    pub(crate) hub: Hub,
+    pub(crate) journal: OnceLock<Journal>,
+    /// Changes of the directory are decided and written one after the other, so that each is decided on what is so.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(crate) guard: Guard,
+    /// Feeds that announce their matches, by owner.
+    pub(crate) announcing: RwLock<HashMap<PrincipalId, Vec<Feed>>>,
+    /// The code for making the first user, once somebody asked for it.
+    pub(crate) first_user_code: Mutex<Option<String>>,
+    pub(crate) stopping: CancellationToken,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the service says of itself.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// When it started.
+    pub started_at: Time,
+    /// Rooms.
+    pub rooms: usize,
+    /// Users, imported ones included.
+    pub users: usize,
+    /// Live connections.
+    pub connections: usize,
+    /// Users connected.
+    pub people: usize,
+    /// Transactions of the journal since the start.
+    pub commits: u64,
+    /// Entries in them.
+    pub entries: u64,
+    /// Drafts that were there already.
+    pub repeated: u64,
+    /// Requests that failed.
+    pub failed: u64,
+}
+
+impl Chat {
+    /// Opens the service on a store: loads the directory, makes what a new pool needs, and starts the journal and the
+    /// housekeeping.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a new pool not be written.
+    pub async fn open(store: Arc<dyn Store>, options: Options, clock: Clock) -> Result<Chat> {
+        let snapshot = store.snapshot().await?;
+        let mut directory = Directory::new();
+        for group in snapshot.groups {
+            directory.apply(RoomId::POOL, &EntryBody::Group(Put::new(group)));
+        }
+        for user in snapshot.users {
+            directory.apply(RoomId::POOL, &EntryBody::User(Put::new(user)));
+        }
+        for category in snapshot.categories {
+            directory.apply(RoomId::POOL, &EntryBody::Category(Put::new(category)));
+        }
+        for (room, roles) in snapshot.rooms {
+            let id = room.id;
+            directory.apply(id, &EntryBody::Room(Put::new(room)));
+            directory.load_roles(id, roles);
+        }
+        let heads = store.heads().await?;
+        let mut announcing: HashMap<PrincipalId, Vec<Feed>> = HashMap::new();
+        for (owner, feed) in store.announcing_feeds().await? {
+            announcing.entry(owner).or_default().push(feed);
+        }
+        let inner = Arc::new(Inner {
+            hub: Hub::new(options.limits.roster, heads.into_iter().map(|(room, head)| (room, head.seq))),
+            guard: Guard::new(options.accounts.attempts_per_minute),
+            started_at: clock.now(),
+            store: Arc::clone(&store),
+            clock,
+            options,
+            directory: RwLock::new(directory),
+            journal: OnceLock::new(),
+            changing: tokio::sync::Mutex::new(()),
+            announcing: RwLock::new(announcing),
+            first_user_code: Mutex::new(None),
+            stopping: CancellationToken::new(),
+            tasks: Mutex::new(Vec::new()),
+        });
+        let (journal, task) = Journal::start(store, AfterCommit(Arc::downgrade(&inner)));
+        let _ = inner.journal.set(journal);
+        let chat = Chat { inner };
+        chat.keep(task);
+        chat.make_everyone().await?;
+        chat.keep(tokio::spawn(crate::housekeeping::run(chat.clone())));
+        Ok(chat)
+    }
+
+    /// Ends the service: tells every connection, finishes what was accepted, closes the store.
+    ///
+    /// # Errors
+    /// When the store cannot be closed cleanly.
+    pub async fn shutdown(&self) -> Result<()> {
+        self.inner.stopping.cancel();
+        self.inner.hub.end_all(Bye::ShuttingDown);
+        // What is queued in the journal was accepted, so it is written; the store closes after the writer's queue.
+        self.flush().await;
+        self.inner.store.close().await?;
+        for task in self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+        Ok(())
+    }
+
+    /// Waits until what the journal had accepted when called is written.
+    async fn flush(&self) {
+        // An empty request goes through the queue behind all others.
+        let _ = tokio::time::timeout(Duration::from_secs(10), self.journal().write(Vec::new())).await;
+    }
+
+    /// Ends live connections, because the server stops: the first step of draining.
+    pub fn say_goodbye(&self) {
+        self.inner.hub.end_all(Bye::ShuttingDown);
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.options.limits
+    }
+
+    /// The settings in force.
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Time {
+        self.inner.clock.now()
+    }
+
+    /// What the service says of itself.
+    pub fn status(&self) -> Status {
+        use std::sync::atomic::Ordering::Relaxed;
+        let (rooms, users) = {
+            let directory = self.directory();
+            (directory.rooms().count(), directory.users().count())
+        };
+        let counts = self.counts();
+        Status {
+            started_at: self.inner.started_at,
+            rooms,
+            users,
+            connections: self.inner.hub.connections(),
+            people: self.inner.hub.connected_users().len(),
+            commits: counts.commits.load(Relaxed),
+            entries: counts.entries.load(Relaxed),
+            repeated: counts.repeated.load(Relaxed),
+            failed: counts.failed.load(Relaxed),
+        }
+    }
+
+    /// Whether what is posted now would be kept: what readiness asks.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub async fn check_ready(&self) -> Result<()> {
+        if self.inner.stopping.is_cancelled() {
+            return Err(ChatError::Unavailable("the server is stopping".into()));
+        }
+        Ok(self.inner.store.check_writable().await?)
+    }
+
+    /// What the store says of itself.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn store_facts(&self) -> Result<holdfast_store::maintenance::Facts> {
+        Ok(self.inner.store.facts().await?)
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        self.journal().counts()
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        // Set once in `open`, before anybody else has the service.
+        static NONE: &str = "the journal is set when the service opens";
+        #[allow(clippy::expect_used, reason = "set in `open` before the service is handed to anybody")]
+        self.inner.journal.get().expect(NONE)
+    }
+
+    /// The directory as it is now. Not to be held across an await.
+    pub fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.inner.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.inner.store.as_ref()
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
+    fn keep(&self, task: JoinHandle<()>) {
+        self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
+    /// Decides whether the caller may do `action` in a room, and answers a copy of it.
+    pub(crate) fn allow(&self, caller: &Caller, room: RoomId, action: Action) -> Result<RoomState> {
+        let directory = self.directory();
+        self.allow_in(&directory, caller, room, action).cloned()
+    }
+
+    /// As [`Chat::allow`], with the directory already at hand and without a copy.
+    pub(crate) fn allow_in<'d>(
+        &self,
+        directory: &'d Directory,
+        caller: &Caller,
+        room: RoomId,
+        action: Action,
+    ) -> Result<&'d RoomState> {
+        caller.need(scope_of(action))?;
+        self.allow_chat(directory, caller)?;
+        rights::may(directory, caller.user, room, action).map_err(|d| ChatError::denied(d, "this room"))
+    }
+
+    /// Demands that the caller may use chat at all.
+    pub(crate) fn allow_chat(&self, directory: &Directory, caller: &Caller) -> Result<()> {
+        if rights::may_chat(directory, caller.user, self.inner.options.accounts.chat_by_default) {
+            Ok(())
+        } else {
+            Err(ChatError::ChatNotAllowed)
+        }
+    }
+
+    /// Demands an administrator.
+    pub(crate) fn allow_admin(&self, caller: &Caller) -> Result<()> {
+        caller.need(Scope::Admin)?;
+        if rights::is_admin(&self.directory(), caller.user) {
+            Ok(())
+        } else {
+            Err(ChatError::Forbidden("only administrators may".into()))
+        }
+    }
+
+    /// A draft of something the server itself writes once: no client will send it again.
+    pub(crate) fn draft(&self, room: RoomId, author: PrincipalId, body: EntryBody) -> Draft {
+        Draft { room, author, client_id: chance::client_id(), remember: Remember::Not, at: self.now(), body }
+    }
+
+    /// Records an administrator's act that changes nothing in the directory.
+    pub(crate) async fn record(&self, caller: &Caller, action: &str, summary: String) -> Result<()> {
+        let act = EntryBody::Act(Act { action: action.to_owned(), summary });
+        self.journal().write_one(self.draft(RoomId::POOL, caller.user, act)).await?;
+        Ok(())
+    }
+
+    /// Writes one change and answers its entry.
+    pub(crate) async fn write(&self, draft: Draft) -> Result<Entry> {
+        Ok(match self.journal().write_one(draft).await? {
+            Appended::New(entry) | Appended::Repeated(entry) => entry,
+        })
+    }
+
+    /// The built-in group of everybody stands in every pool from its first start on.
+    async fn make_everyone(&self) -> Result<()> {
+        if self.directory().group(PrincipalId::EVERYONE).is_some() {
+            return Ok(());
+        }
+        let group = Group {
+            id: PrincipalId::EVERYONE,
+            name: Login::parse("name", "everyone")?,
+            display_name: DisplayName::parse("display_name", "Everyone")?,
+            members: BTreeSet::new(),
+            may_chat: None,
+            created_at: self.now(),
+        };
+        let body = EntryBody::Group(Put::new(group));
+        self.journal().write_one(self.draft(RoomId::POOL, PrincipalId::SYSTEM, body)).await?;
+        Ok(())
+    }
+}
+
+/// The scope that an action needs.
+fn scope_of(action: Action) -> Scope {
+    match action {
+        Action::Find | Action::SeePeople | Action::Join | Action::ReadHistory => Scope::Read,
+        Action::Post | Action::Upload => Scope::Post,
+        Action::Configure
+        | Action::ChangeRoles
+        | Action::RemoveMessages
+        | Action::Disable
+        | Action::Enable
+        | Action::Move => Scope::Manage,
+        Action::Clear | Action::Delete => Scope::Admin,
+    }
+}
+
+/// What follows a commit: the directory moves on, entries are handed out, connections that lost a right leave. Holds the
+/// service weakly, since the service owns the journal that owns this.
+struct AfterCommit(std::sync::Weak<Inner>);
+
+impl Committed for AfterCommit {
+    async fn committed(&self, entries: Vec<Entry>) {
+        let Some(inner) = self.0.upgrade() else { return };
+        let chat = Chat { inner };
+        for entry in entries {
+            chat.hand_out(entry).await;
+        }
+    }
+}
+
+impl Chat {
+    /// Hands out a committed entry, with those before it that this server has not seen.
+    async fn hand_out(&self, entry: Entry) {
+        const MISSED_PAGE: usize = 500;
+        let (room, seq) = (entry.room, entry.seq);
+        loop {
+            match self.hand_out_next(&entry) {
+                Published::Done | Published::Before | Published::NeedsView => return,
+                Published::MissingAfter(last) => {
+                    let missed = match self.store().page(room, From::After(last), MISSED_PAGE).await {
+                        Ok(page) => page.rows,
+                        Err(error) => {
+                            // The next entry of the room tries again; history has them all.
+                            tracing::warn!(%room, %last, %error, "cannot read entries that were committed elsewhere");
+                            return;
+                        }
+                    };
+                    let missed: Vec<Row> = missed.into_iter().filter(|row| row.entry.seq < seq).collect();
+                    if missed.is_empty() {
+                        tracing::error!(%room, %last, %seq, "entries are missing in the log");
+                        return;
+                    }
+                    for row in missed {
+                        self.hand_out_next(&row.entry);
+                    }
+                }
+            }
+        }
+    }
+
+    fn hand_out_next(&self, entry: &Entry) -> Published {
+        let (room, seq) = (entry.room, entry.seq);
+        if self.hub().published(room).next() == seq
+            && let Some(body) = &entry.body
+            && !matches!(body, EntryBody::Message(_))
+        {
+            self.inner.directory.write().unwrap_or_else(PoisonError::into_inner).apply(room, body);
+        }
+        let mut outcome = self.hub().publish(room, seq, None);
+        if outcome == Published::NeedsView {
+            let row = Row { entry: entry.clone(), edited: None, removed: None };
+            let view = EntryView::of(&self.directory(), row);
+            outcome = self.hub().publish(room, seq, Some(view));
+        }
+        if outcome == Published::Done {
+            self.after(entry);
+        }
+        outcome
+    }
+
+    /// What a new entry sets off besides being shown.
+    fn after(&self, entry: &Entry) {
+        match &entry.body {
+            Some(EntryBody::Message(message)) => self.announce(entry, message),
+            Some(EntryBody::Room(_) | EntryBody::Roles(_)) => self.recheck_room(entry.room),
+            Some(EntryBody::RoomDeleted { id, .. }) => {
+                self.hub().tell_room(*id, Event::Kicked { room: *id, reason: "the room was deleted" }, None);
+                self.hub().forget(*id);
+            }
+            Some(EntryBody::Category(put)) => {
+                let rooms: Vec<RoomId> = self.directory().rooms_in(put.now.id).collect();
+                rooms.into_iter().for_each(|room| self.recheck_room(room));
+            }
+            Some(EntryBody::User(put)) => {
+                if put.now.disabled {
+                    self.hub().end(put.now.id, None, None);
+                }
+                if !put.changed.is_empty() {
+                    self.recheck_all();
+                }
+            }
+            Some(EntryBody::Group(_) | EntryBody::GroupDeleted { .. }) => self.recheck_all(),
+            _ => {}
+        }
+    }
+
+    /// Tells the owners of feeds that a message matches.
+    fn announce(&self, entry: &Entry, message: &holdfast_domain::entry::Message) {
+        let connected = self.hub().connected_users();
+        let matching: Vec<(PrincipalId, i64)> = {
+            let announcing = self.inner.announcing.read().unwrap_or_else(PoisonError::into_inner);
+            if announcing.is_empty() {
+                return;
+            }
+            let text = match &message.title {
+                Some(title) => format!("{title}\n{}", message.text),
+                None => message.text.clone(),
+            };
+            let directory = self.directory();
+            connected
+                .into_iter()
+                .filter(|user| *user != entry.author)
+                .filter_map(|user| Some((user, announcing.get(&user)?)))
+                .filter(|(user, _)| rights::may(&directory, *user, entry.room, Action::ReadHistory).is_ok())
+                .flat_map(|(user, feeds)| feeds.iter().map(move |feed| (user, feed)))
+                .filter(|(_, feed)| feed.matches(entry.room, entry.author, &text))
+                .map(|(user, feed)| (user, feed.id))
+                .collect()
+        };
+        for (user, feed) in matching {
+            let event = Event::Feed { feed, room: entry.room, seq: entry.seq, at: entry.shown_at() };
+            self.hub().tell_user(user, event);
+        }
+    }
+
+    /// Takes those out of a room who may no longer be in it, and tells the others that it changed.
+    fn recheck_room(&self, room: RoomId) {
+        for connection in self.hub().connections_in(room) {
+            let may = {
+                let directory = self.directory();
+                self.allow_in(&directory, &connection.caller, room, Action::Join).is_ok()
+            };
+            if !may {
+                self.hub().leave(room, &connection);
+                let reason = "you may not be in this room any longer";
+                connection.outbox.push(&crate::event::Shared::new(Event::Kicked { room, reason }));
+            }
+        }
+        self.hub().tell_room(room, Event::RoomChanged { room }, None);
+    }
+
+    fn recheck_all(&self) {
+        for room in self.hub().occupied() {
+            self.recheck_room(room);
+        }
+        for user in self.hub().connected_users() {
+            self.hub().tell_user(user, Event::RoomsChanged);
+        }
+    }
+}
