@@ -11,6 +11,7 @@
 //! promises; each says where it promises less.
 
 pub mod accounts;
+#[cfg(test)]
 pub mod conformance;
 pub mod error;
 pub mod files;

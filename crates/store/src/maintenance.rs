@@ -2,6 +2,7 @@
 
 use crate::Result;
 use async_trait::async_trait;
+use holdfast_domain::chain::Stored;
 use std::path::Path;
 
 /// What a store says of itself.
@@ -29,6 +30,10 @@ pub trait Maintenance: Send + Sync {
     /// Copies everything, consistent as of one moment and while the store is used, to a new file. `progress` hears of parts
     /// done and parts in all. Refuses to overwrite.
     async fn backup(&self, to: &Path, progress: Box<dyn Fn(u64, u64) + Send + Sync>) -> Result<u64>;
+    /// Writes entries of one log exactly as they are given after those that are there, in one transaction: for bringing in a pool from
+    /// an archive. Each must follow the one before it in number, time and hash, else it is [`crate::StoreError::Corrupt`] and nothing
+    /// is written. Projections are not brought in step; [`Maintenance::rebuild`] is to be called when all is loaded.
+    async fn load(&self, entries: Vec<Stored>) -> Result<()>;
     /// Makes every projection anew from the logs, in one transaction.
     async fn rebuild(&self) -> Result<()>;
     /// Finishes what is being written and closes the store; every call after it is [`crate::StoreError::Unavailable`].

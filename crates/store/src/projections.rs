@@ -37,5 +37,10 @@ pub trait Projections: Send + Sync {
 
     /// A number that was never given before and will not be again; gaps are normal. Principals start at
     /// [`holdfast_domain::PrincipalId::FIRST`], the others at 1.
-    async fn next_number(&self, what: Numbered) -> Result<i64>;
+    async fn next_number(&self, what: Numbered) -> Result<i64> {
+        self.next_numbers(what, 1).await
+    }
+
+    /// The first of `count` such numbers, which follow each other.
+    async fn next_numbers(&self, what: Numbered, count: u32) -> Result<i64>;
 }

@@ -1,0 +1,167 @@
+//! Uploaded files, in chunks.
+
+use super::SqliteStore;
+use super::error::{Work, corrupt, is_taken, missing, taken};
+use crate::Result;
+use crate::files::{Files, StoredFile};
+use async_trait::async_trait;
+use bytes::Bytes;
+use holdfast_domain::entry::FileRef;
+use holdfast_domain::{FileId, PrincipalId, RoomId, Seq, Time};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Files that one transaction sweeps: they can be large, and posts come in between.
+const SWEEP_AT_ONCE: i64 = 10;
+
+macro_rules! file_columns {
+    () => {
+        "SELECT f.room, f.by, f.at, f.seq, f.ref FROM file f "
+    };
+}
+
+#[async_trait]
+impl Files for SqliteStore {
+    async fn begin_file(&self, id: FileId, room: RoomId, by: PrincipalId, at: Time) -> Result<()> {
+        const SQL: &str = "INSERT INTO file (id, room, by, at) VALUES (?1, ?2, ?3, ?4)";
+        self.threads
+            .write("beginning a file", move |tx| {
+                match tx.prepare_cached(SQL)?.execute(params![id.0.as_bytes(), room.0, by.0, at.millis()]) {
+                    Ok(_) => Ok(()),
+                    Err(e) if is_taken(&e) => Err(taken(format!("the file number {id}")).into()),
+                    Err(e) => Err(e.into()),
+                }
+            })
+            .await
+    }
+
+    async fn put_chunk(&self, id: FileId, index: u32, bytes: Bytes) -> Result<()> {
+        const SQL: &str = "INSERT OR REPLACE INTO chunk (file, i, bytes) VALUES (?1, ?2, ?3)";
+        self.threads
+            .write("keeping a part of a file", move |tx| {
+                let no = begun(tx, id)?;
+                tx.prepare_cached(SQL)?.execute(params![no, index, &bytes[..]])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn finish_file(&self, file: FileRef, thumbnail: Option<Bytes>) -> Result<()> {
+        const PARTS: &str = "SELECT count(*), coalesce(max(i) + 1, 0), coalesce(sum(length(bytes)), 0) FROM chunk WHERE file = ?1";
+        const FINISH: &str = "UPDATE file SET ref = ?2 WHERE no = ?1";
+        const THUMBNAIL: &str = "INSERT OR REPLACE INTO thumbnail (file, bytes) VALUES (?1, ?2)";
+        self.threads
+            .write("completing a file", move |tx| {
+                let no = begun(tx, file.id)?;
+                let (parts, numbered, bytes): (i64, i64, i64) =
+                    tx.prepare_cached(PARTS)?.query_row([no], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+                if parts != numbered || bytes.unsigned_abs() != file.bytes {
+                    return Err(missing(format!("a part of the file “{}”", file.name)).into());
+                }
+                let json = serde_json::to_string(&file).map_err(|e| corrupt(format!("a file: {e}")))?;
+                tx.prepare_cached(FINISH)?.execute(params![no, json])?;
+                if let Some(bytes) = thumbnail {
+                    tx.prepare_cached(THUMBNAIL)?.execute(params![no, &bytes[..]])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn abandon_file(&self, id: FileId) -> Result<()> {
+        const SQL: &str = "DELETE FROM file WHERE id = ?1 AND ref IS NULL";
+        self.threads
+            .write("forgetting a file", move |tx| {
+                tx.prepare_cached(SQL)?.execute([id.0.as_bytes()])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn file(&self, id: FileId) -> Result<Option<StoredFile>> {
+        const SQL: &str = concat!(file_columns!(), "WHERE f.id = ?1 AND f.ref IS NOT NULL");
+        self.threads
+            .read("looking up a file", move |tx, _| {
+                let mut statement = tx.prepare_cached(SQL)?;
+                let mut rows = statement.query([id.0.as_bytes()])?;
+                rows.next()?.map(read_file).transpose()
+            })
+            .await
+    }
+
+    async fn chunk(&self, id: FileId, index: u32) -> Result<Option<Bytes>> {
+        const SQL: &str = "SELECT c.bytes FROM file f JOIN chunk c ON c.file = f.no
+                           WHERE f.id = ?1 AND f.ref IS NOT NULL AND c.i = ?2";
+        self.threads
+            .read("reading a part of a file", move |tx, _| {
+                blob(tx, SQL, params![id.0.as_bytes(), index])
+            })
+            .await
+    }
+
+    async fn thumbnail(&self, id: FileId) -> Result<Option<Bytes>> {
+        const SQL: &str = "SELECT t.bytes FROM file f JOIN thumbnail t ON t.file = f.no WHERE f.id = ?1 AND f.ref IS NOT NULL";
+        self.threads
+            .read("reading the small version of a file", move |tx, _| blob(tx, SQL, params![id.0.as_bytes()]))
+            .await
+    }
+
+    async fn files_in(&self, room: RoomId, before: Option<Seq>, limit: usize) -> Result<Vec<StoredFile>> {
+        const SQL: &str = concat!(
+            file_columns!(),
+            "LEFT JOIN amendment a ON a.id = (f.room << 36 | f.seq)
+             WHERE f.room = ?1 AND f.seq < ?2 AND a.gone IS NULL ORDER BY f.seq DESC, f.no DESC LIMIT ?3"
+        );
+        self.threads
+            .read("listing the files of a room", move |tx, _| {
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                let mut statement = tx.prepare_cached(SQL)?;
+                let mut rows = statement.query([room.0, before.map_or(i64::MAX, |s| s.0), limit])?;
+                let mut files = Vec::new();
+                while let Some(r) = rows.next()? {
+                    files.push(read_file(r)?);
+                }
+                Ok(files)
+            })
+            .await
+    }
+
+    async fn sweep_files(&self, before: Time) -> Result<u64> {
+        const SQL: &str = "DELETE FROM file WHERE no IN (SELECT no FROM file WHERE seq IS NULL AND at < ?1 LIMIT ?2)";
+        let mut swept = 0;
+        loop {
+            let n = self
+                .threads
+                .write("sweeping files", move |tx| {
+                    Ok(tx.prepare_cached(SQL)?.execute([before.millis(), SWEEP_AT_ONCE])? as u64)
+                })
+                .await?;
+            swept += n;
+            if n < SWEEP_AT_ONCE.unsigned_abs() {
+                return Ok(swept);
+            }
+        }
+    }
+}
+
+/// The row of a file that was begun and is not complete.
+fn begun(conn: &Connection, id: FileId) -> Work<i64> {
+    const SQL: &str = "SELECT no FROM file WHERE id = ?1 AND ref IS NULL";
+    let no = conn.prepare_cached(SQL)?.query_row([id.0.as_bytes()], |r| r.get(0)).optional()?;
+    no.ok_or_else(|| missing(format!("the begun file {id}")).into())
+}
+
+fn blob(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Work<Option<Bytes>> {
+    let found: Option<Vec<u8>> = conn.prepare_cached(sql)?.query_row(params, |r| r.get(0)).optional()?;
+    Ok(found.map(Bytes::from))
+}
+
+fn read_file(r: &rusqlite::Row<'_>) -> Work<StoredFile> {
+    let json: String = r.get(4)?;
+    Ok(StoredFile {
+        file: serde_json::from_str(&json).map_err(|e| corrupt(format!("a file: {e}")))?,
+        room: RoomId(r.get(0)?),
+        by: PrincipalId(r.get(1)?),
+        at: Time::from_millis(r.get(2)?),
+        message: r.get::<_, Option<i64>>(3)?.map(Seq),
+    })
+}

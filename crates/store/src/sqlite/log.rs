@@ -1,0 +1,238 @@
+//! The logs: what is read of them. How they are written is in [`super::append`].
+
+use super::append::{self, LogEnd};
+use super::error::Work;
+use super::key::{entry_id, seq as seq_of};
+use super::row::{client_id, damaged, digest, entry_columns, load_row, row, row_columns};
+use super::{SqliteStore, amend};
+use crate::Result;
+use crate::log::{Appended, Draft, From, Head, Page, RoomLog, Row};
+use async_trait::async_trait;
+use holdfast_domain::chain::{Header, Payload, Stored};
+use holdfast_domain::{ClientId, Entry, PrincipalId, RoomId, Seq, Time};
+use rusqlite::{Connection, OptionalExtension};
+
+/// Client ids that one transaction forgets: so many are done in a moment, and posts come in between.
+const FORGET_AT_ONCE: i64 = 10_000;
+
+#[async_trait]
+impl RoomLog for SqliteStore {
+    async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>> {
+        self.threads.write("writing to the logs", move |tx| append::append(tx, drafts)).await
+    }
+
+    async fn head(&self, room: RoomId) -> Result<Head> {
+        self.threads.read("reading the end of a log", move |tx, _| Ok(end(tx, room)?.head)).await
+    }
+
+    async fn heads(&self) -> Result<Vec<(RoomId, Head)>> {
+        self.threads
+            .read("reading the ends of the logs", |tx, _| {
+                Ok(LogEnd::load_all(tx)?.into_iter().map(|end| (end.room, end.head)).collect())
+            })
+            .await
+    }
+
+    async fn page(&self, room: RoomId, from: From, limit: usize) -> Result<Page> {
+        self.threads.read("reading a page of a log", move |tx, _| page(tx, room, from, limit)).await
+    }
+
+    async fn rows(&self, room: RoomId, seqs: Vec<Seq>) -> Result<Vec<Row>> {
+        self.threads
+            .read("reading entries of a log", move |tx, _| {
+                let mut seqs = seqs;
+                seqs.sort_unstable();
+                seqs.dedup();
+                seqs.into_iter().filter_map(|seq| load_row(tx, entry_id(room, seq)).transpose()).collect()
+            })
+            .await
+    }
+
+    async fn edits_of(&self, room: RoomId, seq: Seq) -> Result<Vec<Entry>> {
+        self.threads
+            .read("reading the edits of a message", move |tx, _| {
+                amend::edits_of(tx, entry_id(room, seq))?
+                    .into_iter()
+                    .filter_map(|id| super::row::load_entry(tx, room, seq_of(id)).transpose())
+                    .collect()
+            })
+            .await
+    }
+
+    async fn find_sent(&self, room: RoomId, author: PrincipalId, client_id: ClientId) -> Result<Option<Entry>> {
+        self.threads
+            .read("looking up a client id", move |tx, _| append::find_sent(tx, room, author, client_id.0))
+            .await
+    }
+
+    async fn stored(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Stored>> {
+        self.threads.read("reading a log as it is stored", move |tx, _| stored(tx, room, after, limit)).await
+    }
+
+    async fn last_at(&self, room: RoomId, at: Time) -> Result<Option<Seq>> {
+        self.threads.read("finding a date in a log", move |tx, _| last_at(tx, room, at)).await
+    }
+
+    async fn forget_client_ids(&self, before: Time) -> Result<u64> {
+        const SQL: &str = "DELETE FROM sent WHERE (room, author, client_id) IN (
+                               SELECT room, author, client_id FROM sent WHERE at < ?1 LIMIT ?2)";
+        let mut forgotten = 0;
+        loop {
+            let n = self
+                .threads
+                .write("forgetting client ids", move |tx| {
+                    Ok(tx.prepare_cached(SQL)?.execute([before.millis(), FORGET_AT_ONCE])? as u64)
+                })
+                .await?;
+            forgotten += n;
+            if n < FORGET_AT_ONCE.unsigned_abs() {
+                return Ok(forgotten);
+            }
+        }
+    }
+}
+
+fn end(conn: &Connection, room: RoomId) -> Work<LogEnd> {
+    Ok(LogEnd::load(conn, room)?.unwrap_or_else(|| LogEnd::empty(room)))
+}
+
+/// A log has no gaps, so a page is known by its numbers before a row of it is read.
+fn page(conn: &Connection, room: RoomId, from: From, limit: usize) -> Work<Page> {
+    const SQL: &str = concat!("SELECT ", row_columns!(), " WHERE e.id BETWEEN ?1 AND ?2 ORDER BY e.id");
+    let head = end(conn, room)?.head.seq;
+    let focus = match from {
+        From::Around(seq) if seq <= head => Some(seq),
+        From::At(time) => first_shown(conn, room, time)?,
+        _ => None,
+    };
+    let (first, last) = window(head, from, focus, limit);
+    let mut rows = Vec::new();
+    if first <= last {
+        let mut statement = conn.prepare_cached(SQL)?;
+        let mut found = statement.query([entry_id(room, first), entry_id(room, last)])?;
+        while let Some(r) = found.next()? {
+            rows.push(row(r)?);
+        }
+    }
+    let focus = focus.filter(|seq| (first..=last).contains(seq));
+    Ok(Page { rows, focus, more_before: first > Seq(1), more_after: last < head })
+}
+
+/// The first and last number of a page; of an empty one the first is greater.
+fn window(head: Seq, from: From, focus: Option<Seq>, limit: usize) -> (Seq, Seq) {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX).min(Seq::MAX.0);
+    let up_to = |last: i64| {
+        let last = last.clamp(0, head.0);
+        ((last - limit).max(0) + 1, last)
+    };
+    let starting = |first: i64| {
+        let first = first.clamp(1, head.0 + 1);
+        (first, (first - 1 + limit).min(head.0))
+    };
+    let (first, last) = match (from, focus) {
+        (From::Before(seq), _) => up_to(seq.0.saturating_sub(1)),
+        (From::After(seq), _) => starting(seq.0.saturating_add(1)),
+        (_, Some(focus)) => starting(focus.0.saturating_sub(limit / 2)),
+        (_, None) => up_to(head.0),
+    };
+    (Seq(first), Seq(last))
+}
+
+/// The message that is shown first among those shown at `time` or later.
+fn first_shown(conn: &Connection, room: RoomId, time: Time) -> Work<Option<Seq>> {
+    const SQL: &str = "SELECT id FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at >= ?2 ORDER BY shown_at, id LIMIT 1";
+    let id: Option<i64> =
+        conn.prepare_cached(SQL)?.query_row([room.0, time.millis()], |r| r.get(0)).optional()?;
+    Ok(id.map(seq_of))
+}
+
+fn stored(conn: &Connection, room: RoomId, after: Seq, limit: usize) -> Work<Vec<Stored>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        entry_columns!(),
+        ", e.payload_digest FROM entry e WHERE e.id BETWEEN ?1 AND ?2 ORDER BY e.id LIMIT ?3"
+    );
+    let first = entry_id(room, Seq(after.0.clamp(0, Seq::MAX.0 - 1)).next());
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = conn.prepare_cached(SQL)?;
+    let mut rows = statement.query([first, entry_id(room, Seq::MAX), limit])?;
+    let mut found = Vec::new();
+    while let Some(r) = rows.next()? {
+        let id: i64 = r.get(0)?;
+        let payload = match r.get::<_, Option<String>>(6)? {
+            Some(text) => Payload::Kept(text),
+            None => Payload::Erased(digest(id, r.get_ref(7)?)?),
+        };
+        let kind: i64 = r.get(3)?;
+        let header = Header {
+            room,
+            seq: seq_of(id),
+            at: Time::from_millis(r.get(1)?),
+            author: PrincipalId(r.get(2)?),
+            client_id: ClientId(client_id(id, r.get_ref(4)?)?),
+            kind: u16::try_from(kind).map_err(|_| damaged(id, format!("kind {kind} is unknown")))?,
+        };
+        found.push(Stored { header, payload, hash: digest(id, r.get_ref(5)?)? });
+    }
+    Ok(found)
+}
+
+/// Times never fall along a log, so the entries of its own time end at a place that can be found by halving; imported messages
+/// after it may be shown earlier, and the index of shown times knows them.
+fn last_at(conn: &Connection, room: RoomId, at: Time) -> Work<Option<Seq>> {
+    const AT: &str = "SELECT at FROM entry WHERE id = ?1";
+    const SHOWN: &str = "SELECT max(id) FROM entry WHERE id BETWEEN ?1 AND ?2 AND shown_at <= ?3";
+    const IMPORTED: &str = "SELECT id FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at <= ?2 ORDER BY shown_at DESC, id DESC LIMIT 1";
+    const IMPORTED_UNORDERED: &str =
+        "SELECT max(id) FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at <= ?2";
+    let Some(end) = LogEnd::load(conn, room)? else { return Ok(None) };
+
+    let (mut known, mut beyond) = (0, end.head.seq.0 + 1);
+    let mut time_of = conn.prepare_cached(AT)?;
+    while beyond - known > 1 {
+        let middle = known + (beyond - known) / 2;
+        let time: Option<i64> = time_of.query_row([entry_id(room, Seq(middle))], |r| r.get(0)).optional()?;
+        if time.is_some_and(|t| t <= at.millis()) {
+            known = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    // `said` may lie after `at` if whoever imported it says so; then the place is before.
+    let own: Option<i64> = conn.prepare_cached(SHOWN)?.query_row(
+        [entry_id(room, Seq(1)), entry_id(room, Seq(known)), at.millis()],
+        |r| r.get(0),
+    )?;
+    let sql = if end.in_order { IMPORTED } else { IMPORTED_UNORDERED };
+    let message: Option<i64> = conn
+        .prepare_cached(sql)?
+        .query_row([room.0, at.millis()], |r| r.get::<_, Option<i64>>(0))
+        .optional()?
+        .flatten();
+    Ok(own.max(message).map(seq_of))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_never_leaves_the_log() {
+        let of = |head, from, focus: Option<i64>, limit| {
+            let (first, last) = window(Seq(head), from, focus.map(Seq), limit);
+            (first.0, last.0)
+        };
+        assert_eq!(of(10, From::Latest, None, 3), (8, 10));
+        assert_eq!(of(10, From::Latest, None, usize::MAX), (1, 10));
+        assert_eq!(of(0, From::Latest, None, 3), (1, 0));
+        assert_eq!(of(10, From::Before(Seq(3)), None, 5), (1, 2));
+        assert_eq!(of(10, From::Before(Seq(i64::MIN)), None, 5), (1, 0));
+        assert_eq!(of(10, From::Before(Seq(i64::MAX)), None, 2), (9, 10));
+        assert_eq!(of(10, From::After(Seq(8)), None, 5), (9, 10));
+        assert_eq!(of(10, From::After(Seq(i64::MAX)), None, 5), (11, 10));
+        assert_eq!(of(10, From::Around(Seq(5)), Some(5), 4), (3, 6));
+        assert_eq!(of(10, From::Around(Seq(1)), Some(1), 4), (1, 4));
+        assert_eq!(of(10, From::Around(Seq(10)), Some(10), 4), (8, 10));
+        assert_eq!(of(10, From::Latest, None, 0), (11, 10));
+    }
+}
