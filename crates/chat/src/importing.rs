@@ -105,6 +105,8 @@ impl Chat {
             }
         }
         let mut new = Vec::with_capacity(strangers.len());
+        let count = u32::try_from(strangers.len()).unwrap_or(u32::MAX);
+        let mut next = if count == 0 { 0 } else { self.store().next_numbers(Numbered::Principal, count).await? };
         let mut by_shown: HashMap<String, PrincipalId> = HashMap::new();
         for nick in strangers {
             let shown = display_name(nick);
@@ -112,7 +114,8 @@ impl Chat {
                 authors.insert(nick.to_owned(), *id);
                 continue;
             }
-            let id = PrincipalId(self.store().next_number(Numbered::Principal).await?);
+            let id = PrincipalId(next);
+            next += 1;
             let user = User {
                 id,
                 name: free_login(nick, &mut taken)?,
