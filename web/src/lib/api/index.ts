@@ -29,6 +29,7 @@ export const api = {
 
   myRooms: () => get<T.List<T.Room>>('/me/rooms'),
   follow: (room: number) => call<void>('PUT', `/me/followed/${room}`),
+  followAll: (ids: number[]) => call<unknown>('POST', '/me/followed', { rooms: ids }),
   unfollow: (room: number) => call<void>('DELETE', `/me/followed/${room}`),
   markRead: (room: number, seq: number) =>
     call<{ seq: number; unread: number; mentions: number }>('PUT', `/rooms/${room}/read`, { seq }),

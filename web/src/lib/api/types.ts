@@ -196,8 +196,7 @@ export interface ChangeEntry extends EntryBase {
   changes?: string[];
 }
 
-export type Entry =
-  MessageEntry | EditEntry | RetractionEntry | RemovalEntry | PurgeEntry | SubjectEntry | ChangeEntry;
+export type Entry = MessageEntry | EditEntry | RetractionEntry | RemovalEntry | PurgeEntry | SubjectEntry | ChangeEntry;
 
 export interface Page {
   room: number;

@@ -13,8 +13,7 @@ export type Action =
   | 'compose'
   | 'timeline'
   | 'newest'
-  | 'members'
-  | 'mark-read';
+  | 'members';
 
 export interface Shortcut {
   action: Action;

@@ -55,7 +55,16 @@ describe('segments', () => {
   });
 
   it('loses no letter', () => {
-    for (const text of ['', 'a', '@ana.ruiz', '#desk#desk', 'http://a.b/..', 'x http://[ y', '##desk @@ana.ruiz', '🙂 #desk']) {
+    for (const text of [
+      '',
+      'a',
+      '@ana.ruiz',
+      '#desk#desk',
+      'http://a.b/..',
+      'x http://[ y',
+      '##desk @@ana.ruiz',
+      '🙂 #desk',
+    ]) {
       expect(back(text)).toBe(text);
     }
   });

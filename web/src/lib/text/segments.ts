@@ -14,7 +14,8 @@ export interface Names {
   origin: string;
 }
 
-const token = /(?<link>https?:\/\/[^\s<>"'`]+)|(?<![\w@])@(?<mention>[\p{L}\p{N}](?:[\p{L}\p{N}._-]*[\p{L}\p{N}])?)|(?<![\w#&/])#(?<room>[\p{L}\p{N}](?:[\p{L}\p{N}._-]*[\p{L}\p{N}])?)/giu;
+const token =
+  /(?<link>https?:\/\/[^\s<>"'`]+)|(?<![\w@])@(?<mention>[\p{L}\p{N}](?:[\p{L}\p{N}._-]*[\p{L}\p{N}])?)|(?<![\w#&/])#(?<room>[\p{L}\p{N}](?:[\p{L}\p{N}._-]*[\p{L}\p{N}])?)/giu;
 
 export function segments(text: string, names: Names): Segment[] {
   const result: Segment[] = [];

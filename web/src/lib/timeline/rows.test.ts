@@ -149,9 +149,11 @@ describe('rowsOf', () => {
 
   it('does not show what is being sent while another part of the room is read', () => {
     expect(
-      types(rows([message(1, '2026-05-12T09:00:00.000Z')], [pending('p', '2026-05-12T09:00:00.000Z')], {
-        more_after: true,
-      })),
+      types(
+        rows([message(1, '2026-05-12T09:00:00.000Z')], [pending('p', '2026-05-12T09:00:00.000Z')], {
+          more_after: true,
+        }),
+      ),
     ).toEqual(['day', 'message']);
   });
 });

@@ -66,7 +66,12 @@ export function rowsOf(window: Window, pending: readonly Pending[], options: Row
       previous = undefined;
       continue;
     }
-    rows.push({ type: 'message', key: mine ? `mine-${entry.client_id}` : `entry-${entry.seq}`, entry, continued: continues(previous, entry) });
+    rows.push({
+      type: 'message',
+      key: mine ? `mine-${entry.client_id}` : `entry-${entry.seq}`,
+      entry,
+      continued: continues(previous, entry),
+    });
     previous = entry;
   }
 

@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry, MessageEntry, Page, Person } from '../api/types';
-import { find, fromPage, heldAtMost, isMessage, lastMessageOf, withLive, withNewer, withOlder } from './window';
+import {
+  find,
+  fromPage,
+  isMessage,
+  lastMessageOf,
+  withLive,
+  withNewer,
+  withOlder,
+  withoutNewest,
+  withoutOldest,
+} from './window';
 
 const ana: Person = { id: 1, name: 'ana', display_name: 'Ana', kind: 'person' };
 const bo: Person = { id: 2, name: 'bo', display_name: 'Bo', kind: 'person' };
@@ -42,12 +52,15 @@ describe('pages', () => {
     expect(withLive(window, message(11)).arrival).toBe('added');
   });
 
-  it('lets go of the far end beyond its bound and says that there is more', () => {
-    const window = fromPage(page(range(1001, 1000 + heldAtMost), 1000 + heldAtMost, { more_before: true }));
-    const older = withOlder(window, page(range(901, 1000), window.head, { more_before: true }));
-    expect(older.entries.length).toBe(heldAtMost);
-    expect(older).toMatchObject({ moreAfter: true, through: 900 + heldAtMost, head: 1000 + heldAtMost });
-    expect(withLive(older, message(1001 + heldAtMost)).arrival).toBe('apart');
+  it('can let go of either end, and then says that there is more', () => {
+    const window = fromPage(page(range(1, 100), 100));
+    const cut = withoutNewest(window, 60);
+    expect(cut).toMatchObject({ moreAfter: true, through: 60, head: 100 });
+    expect(withLive(cut, message(101)).arrival).toBe('apart');
+    const rest = withoutOldest(window, 60);
+    expect(rest).toMatchObject({ moreBefore: true, moreAfter: false, through: 100 });
+    expect(rest.entries[0]?.seq).toBe(41);
+    expect(withoutOldest(window, 100)).toBe(window);
   });
 });
 

@@ -16,7 +16,7 @@ export interface Window {
   readonly head: number;
 }
 
-/** More than this is never held: the far end is let go, and paged in again when somebody scrolls there. */
+/** About this much is held: beyond it the far end is let go, and paged in again when somebody scrolls there. */
 export const heldAtMost = 6000;
 
 export function fromPage(page: Page): Window {
@@ -34,15 +34,11 @@ export function fromPage(page: Page): Window {
 export function withOlder(window: Window, page: Page): Window {
   const first = window.entries[0]?.seq ?? Number.POSITIVE_INFINITY;
   const older = page.entries.filter((entry) => entry.seq < first);
-  const entries = [...older, ...window.entries];
-  const kept = entries.slice(0, heldAtMost);
-  const cut = kept.length < entries.length;
   return {
     ...window,
-    entries: kept,
+    // What was held already knows of later edits; what comes in does too, since the server answered just now.
+    entries: [...older, ...window.entries],
     moreBefore: page.more_before,
-    moreAfter: window.moreAfter || cut,
-    through: cut ? (kept.at(-1)?.seq ?? 0) : window.through,
     head: Math.max(window.head, page.head),
   };
 }
@@ -50,17 +46,30 @@ export function withOlder(window: Window, page: Page): Window {
 /** Joins a page that begins just after the window, or overlaps its end. */
 export function withNewer(window: Window, page: Page): Window {
   const fresh = page.entries.filter((entry) => entry.seq > window.through);
-  const entries = withChanges([...window.entries, ...fresh], fresh);
-  const kept = entries.slice(-heldAtMost);
   const last = page.entries.at(-1)?.seq ?? 0;
-  const head = Math.max(window.head, page.head);
   return {
-    entries: kept,
-    moreBefore: window.moreBefore || kept.length < entries.length,
+    entries: withChanges([...window.entries, ...fresh], fresh),
+    moreBefore: window.moreBefore,
     moreAfter: page.more_after,
     through: Math.max(window.through, page.more_after ? last : Math.max(last, page.head)),
-    head,
+    head: Math.max(window.head, page.head),
   };
+}
+
+/**
+ * Lets go of the newest entries, so that at most `count` stay. Cutting and adding are separate steps, because a virtual
+ * list that is told of both at once sees only the difference in length and loses its place.
+ */
+export function withoutNewest(window: Window, count: number): Window {
+  if (window.entries.length <= count) return window;
+  const entries = window.entries.slice(0, count);
+  return { ...window, entries, moreAfter: true, through: entries.at(-1)?.seq ?? 0 };
+}
+
+/** Lets go of the oldest entries, so that at most `count` stay. */
+export function withoutOldest(window: Window, count: number): Window {
+  if (window.entries.length <= count) return window;
+  return { ...window, entries: window.entries.slice(-count), moreBefore: true };
 }
 
 export type Arrival = 'added' | 'known' | 'ahead' | 'apart';
@@ -76,17 +85,7 @@ export function withLive(window: Window, entry: Entry): { window: Window; arriva
   if (window.moreAfter) return { window: { ...withChange(window, entry), head }, arrival: 'apart' };
   if (entry.seq > window.through + 1) return { window: { ...withChange(window, entry), head }, arrival: 'ahead' };
   const entries = withChanges([...window.entries, entry], [entry]);
-  const kept = entries.length > heldAtMost + 500 ? entries.slice(-heldAtMost) : entries;
-  return {
-    window: {
-      entries: kept,
-      moreBefore: window.moreBefore || kept.length < entries.length,
-      moreAfter: false,
-      through: entry.seq,
-      head,
-    },
-    arrival: 'added',
-  };
+  return { window: { ...window, entries, through: entry.seq, head }, arrival: 'added' };
 }
 
 /** Applies an edit, a retraction, a removal or a purge to the messages held, without adding the entry itself. */

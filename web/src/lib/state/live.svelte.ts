@@ -1,0 +1,227 @@
+// The live connection of this page, and where each of its frames goes.
+
+import { api, Problem, type Entry, type Invitation } from '../api';
+import type { ServerFrame } from '../live/events';
+import { LiveConnection, type Socket, type Status } from '../live/connection';
+import { isMessage } from '../timeline/window';
+import { t } from '../i18n';
+import { said } from '../ui/said.svelte';
+import { feeds } from './feeds.svelte';
+import { notifyOf } from './notify';
+import { outbox } from './outbox.svelte';
+import { people } from './people.svelte';
+import { forgetViews, heldView } from './room.svelte';
+import { rooms } from './rooms.svelte';
+import { session } from './session.svelte';
+
+class Live {
+  status = $state.raw<Status>({ state: 'idle' });
+  invitations = $state.raw<readonly Invitation[]>([]);
+  /** The room on the screen: it is joined also when it is not followed. */
+  #open: number | null = null;
+  #typedAt = 0;
+  /** Rooms joined without saying where one is: what came between their page and the join must be fetched. */
+  #fromNow = new Set<number>();
+  #welcomed = false;
+
+  #connection = new LiveConnection(
+    {
+      open: () => {
+        const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+        return new WebSocket(`${scheme}://${location.host}/api/v1/live`) as unknown as Socket;
+      },
+      now: () => Date.now(),
+      random: () => Math.random(),
+      later: (milliseconds, run) => {
+        const timer = setTimeout(run, milliseconds);
+        return () => clearTimeout(timer);
+      },
+    },
+    {
+      status: (status) => (this.status = status),
+      frame: (frame) => this.#receive(frame),
+      after: (room) => {
+        const after = heldView(room)?.after ?? null;
+        if (after === null) this.#fromNow.add(room);
+        else this.#fromNow.delete(room);
+        return after;
+      },
+      refused: () => void this.#askWhetherSignedIn(),
+    },
+  );
+
+  async start(): Promise<() => void> {
+    const online = () => this.#connection.hurry();
+    const offline = () => this.#connection.lost();
+    addEventListener('online', online);
+    addEventListener('offline', offline);
+    outbox.onAccepted = (entry) => heldView(entry.room)?.accepted(entry);
+    outbox.start(session.me.id);
+    this.#welcomed = false;
+    await rooms.load();
+    this.#connection.join(rooms.followed());
+    this.#connection.start();
+    void this.loadInvitations();
+    void feeds.load();
+    return () => {
+      removeEventListener('online', online);
+      removeEventListener('offline', offline);
+      this.#connection.stop();
+      outbox.stop();
+      rooms.forget();
+      feeds.forget();
+      forgetViews();
+      this.invitations = [];
+      this.#open = null;
+    };
+  }
+
+  hurry(): void {
+    this.#connection.hurry();
+  }
+
+  /** Says which room is on the screen, or that none is. */
+  watch(room: number | null): void {
+    const before = this.#open;
+    this.#open = room;
+    if (before !== null && before !== room && !rooms.get(before)?.me.followed) this.#connection.leave(before);
+    if (room !== null) this.#connection.join([room]);
+  }
+
+  /** After following or leaving rooms: join and leave what changed. */
+  followedChanged(): void {
+    this.#connection.join(rooms.followed());
+  }
+
+  unfollowed(room: number): void {
+    if (room !== this.#open) this.#connection.leave(room);
+  }
+
+  typing(room: number): void {
+    const now = Date.now();
+    if (now - this.#typedAt < 3000) return;
+    this.#typedAt = now;
+    this.#connection.send({ type: 'typing', room });
+  }
+
+  async loadInvitations(): Promise<void> {
+    try {
+      this.invitations = (await api.invitations()).items;
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+    }
+  }
+
+  async #askWhetherSignedIn(): Promise<void> {
+    try {
+      await api.me();
+    } catch (problem) {
+      // Signed out is dealt with where all answers come in; anything else is what the connection already shows.
+      if (!(problem instanceof Problem)) throw problem;
+    }
+  }
+
+  #receive(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'welcome':
+        if (this.#welcomed) void this.#caughtUp();
+        this.#welcomed = true;
+        outbox.hurry();
+        return;
+      case 'joined': {
+        people.meet(frame.roster.people);
+        rooms.present(frame.room, frame.roster.count);
+        const view = heldView(frame.room);
+        if (view) {
+          view.roster = frame.roster;
+          view.kicked = null;
+          if (this.#fromNow.has(frame.room)) view.headIs(frame.head);
+        }
+        return;
+      }
+      case 'refused': {
+        const view = heldView(frame.room);
+        if (view && frame.room === this.#open) view.kicked = frame.problem.detail || frame.problem.title;
+        return;
+      }
+      case 'entry':
+        this.#entry(frame.entry);
+        return;
+      case 'gap':
+        heldView(frame.room)?.gap(frame.head);
+        void rooms.refresh(frame.room).catch(() => {});
+        return;
+      case 'presence':
+        people.meet(frame.joined);
+        rooms.present(frame.room, frame.count);
+        heldView(frame.room)?.arrivals(frame.joined, frame.left, frame.count, frame.limited);
+        return;
+      case 'typing':
+        heldView(frame.room)?.someoneTypes(frame.person);
+        return;
+      case 'read':
+        rooms.setRead(frame.room, frame);
+        return;
+      case 'room':
+        void rooms.refresh(frame.room).catch(() => {});
+        return;
+      case 'kicked': {
+        const view = heldView(frame.room);
+        if (view) view.kicked = frame.reason;
+        const name = rooms.get(frame.room)?.name;
+        if (name) said.fault(t('live.kicked', { room: name, reason: frame.reason }));
+        void rooms.load();
+        return;
+      }
+      case 'rooms':
+        void rooms.load().then(() => this.followedChanged());
+        return;
+      case 'invitation':
+        this.invitations = [
+          frame.invitation,
+          ...this.invitations.filter((invitation) => invitation.id !== frame.invitation.id),
+        ];
+        said.done(
+          t('invitations.arrived', { room: frame.invitation.room.name, name: frame.invitation.by.display_name }),
+        );
+        return;
+      case 'feed':
+        feeds.hit(frame.feed);
+        return;
+      case 'bye':
+        if (frame.reason === 'session-ended') session.lost();
+        return;
+    }
+  }
+
+  #entry(entry: Entry): void {
+    people.meet([entry.author]);
+    const view = heldView(entry.room);
+    const room = rooms.get(entry.room);
+    if (entry.kind === 'subject') rooms.subject(entry.room, entry.subject);
+    const mine = entry.author.id === session.me.id;
+    const fresh = !room || entry.seq > room.head;
+    const watched = view?.watched === true && entry.room === this.#open;
+    view?.receive(entry);
+    if (!isMessage(entry)) {
+      rooms.moved(entry.room, entry.seq);
+      return;
+    }
+    if (mine) {
+      rooms.moved(entry.room, entry.seq);
+      return;
+    }
+    const mentioned = entry.message?.mentions.includes(session.me.id) ?? false;
+    rooms.countUnread(entry.room, entry.seq, entry.at, mentioned);
+    if (fresh && entry.message && room) notifyOf({ entry, room, mentioned, watched, open: entry.room === this.#open });
+  }
+
+  /** Counts may be wrong after an absence, and rooms that are not live say nothing of what was missed. */
+  async #caughtUp(): Promise<void> {
+    await rooms.load();
+    this.followedChanged();
+    void this.loadInvitations();
+  }
+}
+
+export const live = new Live();
