@@ -3,6 +3,7 @@
 use super::error::{Fail, Work};
 use super::migrate;
 use crate::Result;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -79,6 +80,8 @@ impl Connections {
             .map_err(Fail::from)?;
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Without this guarantee SQLite compiles a statement again whenever it is bound to other values.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // Whoever can write to the file must not make us run code by a schema that it put there.
         conn.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;")?;
         Ok(conn)
