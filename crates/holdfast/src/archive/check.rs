@@ -1,0 +1,100 @@
+//! Verifying an archive whole, before a byte of it is taken in: every chain to its end, every file against its digest.
+
+use super::entry::{EntryLine, files_of};
+use super::manifest::Manifest;
+use super::read::Reader;
+use crate::progress::Progress;
+use anyhow::Result;
+use holdfast_domain::chain::{Digest, Verifier};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+/// Faults that are reported one by one.
+const REPORTED: usize = 1_000;
+
+/// What is in an archive, and what of it does not hold.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Checked {
+    /// Logs.
+    pub(crate) logs: usize,
+    /// Entries of them.
+    pub(crate) entries: u64,
+    /// Files.
+    pub(crate) files: u64,
+    /// Accounts.
+    pub(crate) accounts: u64,
+    /// What does not hold: one sentence each.
+    pub(crate) faults: Vec<String>,
+}
+
+/// Verifies the archive.
+///
+/// # Errors
+/// When it cannot be read at all; what does not hold is in the answer.
+pub(crate) fn check(reader: &mut Reader, manifest: &Manifest, quiet: bool) -> Result<Checked> {
+    let mut checked = Checked { logs: manifest.logs.len(), accounts: manifest.accounts, ..Checked::default() };
+    let total = manifest.logs.iter().map(|l| u64::try_from(l.seq.0).unwrap_or(0)).sum();
+    let mut progress = Progress::new("entries verified", total, quiet);
+    let mut files = Vec::new();
+    for log in &manifest.logs {
+        let part = format!("logs/{}.jsonl", log.room);
+        let mut verifier = Verifier::new(log.room);
+        let mut faults = Vec::new();
+        reader.lines(&part, |_, line: EntryLine| {
+            let seq = line.seq();
+            match line.stored() {
+                Ok(stored) => {
+                    faults.extend(
+                        verifier.check(&stored).into_iter().map(|f| format!("{part}: entry {}: {}", f.seq, f.what)),
+                    );
+                    files.extend(files_of(&stored).into_iter().map(|f| (f, seq, log.room)));
+                }
+                Err(what) => faults.push(format!("{part}: {what}")),
+            }
+            checked.entries += 1;
+            progress.set(checked.entries);
+            Ok(())
+        })?;
+        faults.extend(
+            verifier.finish(log.seq, log.hash).into_iter().map(|f| format!("{part}: entry {}: {}", f.seq, f.what)),
+        );
+        checked.add(faults);
+    }
+    progress.finish();
+
+    let mut progress = Progress::new("files verified", files.len() as u64, quiet);
+    let mut missing = 0;
+    for (file, seq, room) in &files {
+        let part = format!("files/{}", file.id);
+        let mut hasher = Sha256::new();
+        let there = reader.bytes(&part, 1 << 20, |piece| {
+            hasher.update(piece);
+            Ok(())
+        })?;
+        if !there {
+            missing += 1;
+        } else if Digest(hasher.finalize().into()) != file.sha256 {
+            checked.add(vec![format!(
+                "{part}: is not the file that entry {seq} of room {room} names: its digest differs"
+            )]);
+        } else {
+            checked.files += 1;
+        }
+        progress.add(1);
+    }
+    progress.finish();
+    if missing != manifest.files_missing {
+        checked.add(vec![format!(
+            "{missing} files that messages name are not in it; {} were missing when it was made",
+            manifest.files_missing
+        )]);
+    }
+    Ok(checked)
+}
+
+impl Checked {
+    fn add(&mut self, faults: Vec<String>) {
+        let room = REPORTED.saturating_sub(self.faults.len());
+        self.faults.extend(faults.into_iter().take(room));
+    }
+}

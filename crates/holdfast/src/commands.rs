@@ -1,0 +1,106 @@
+//! The commands: one file for each noun, and what they share.
+
+pub(crate) mod audit;
+pub(crate) mod backup;
+pub(crate) mod category;
+pub(crate) mod completion;
+pub(crate) mod config;
+pub(crate) mod export;
+pub(crate) mod group;
+pub(crate) mod import;
+pub(crate) mod message;
+pub(crate) mod restore;
+pub(crate) mod room;
+pub(crate) mod secret;
+pub(crate) mod serve;
+pub(crate) mod shared;
+pub(crate) mod status;
+pub(crate) mod token;
+pub(crate) mod user;
+pub(crate) mod verify;
+
+use crate::cli::{Cli, Command, Global};
+use crate::client::{Access, Client, Reach};
+use crate::config::{Config, Loaded, load};
+use crate::exit::{Exit, refused};
+use crate::output::Output;
+use anyhow::{Context as _, Result};
+
+/// What a command is given beside its own arguments.
+pub(crate) struct Context {
+    /// Where results go.
+    pub(crate) out: Output,
+    /// Who is asked.
+    pub(crate) reach: Reach,
+}
+
+impl Context {
+    /// Does `work` with a client, and ends what was opened for it, however the work ended.
+    pub(crate) async fn with(&self, access: Access, work: impl AsyncFnOnce(&Client) -> Result<Exit>) -> Result<Exit> {
+        let client = self.reach.client(access).await?;
+        let result = work(&client).await;
+        let closed = client.close().await;
+        let exit = result?;
+        closed?;
+        Ok(exit)
+    }
+
+    /// The settings.
+    pub(crate) fn config(&self) -> &Config {
+        &self.reach.config
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(cli: Cli) -> Result<Exit> {
+    let out = Output { json: cli.global.json, quiet: cli.global.quiet };
+    // These two need neither settings nor data.
+    match cli.command {
+        Command::Completion(args) => return completion::run(&args),
+        Command::Config(verb) => return config::run(&verb, &cli.global, out),
+        _ => {}
+    }
+    let Loaded { config, .. } = settings(&cli.global)?;
+    let context = Context { out, reach: reach(cli.global, config)? };
+    runtime()?.block_on(dispatch(cli.command, context))
+}
+
+async fn dispatch(command: Command, context: Context) -> Result<Exit> {
+    match command {
+        Command::Serve(args) => Box::pin(serve::run(args, context)).await,
+        Command::User(verb) => Box::pin(user::run(verb, &context)).await,
+        Command::Group(verb) => Box::pin(group::run(verb, &context)).await,
+        Command::Category(verb) => Box::pin(category::run(verb, &context)).await,
+        Command::Room(verb) => Box::pin(room::run(verb, &context)).await,
+        Command::Message(verb) => Box::pin(message::run(verb, &context)).await,
+        Command::Token(verb) => Box::pin(token::run(verb, &context)).await,
+        Command::Import(args) => Box::pin(import::run(args, &context)).await,
+        Command::Export(args) => Box::pin(export::run(&args, &context)).await,
+        Command::Backup(args) => Box::pin(backup::run(&args, &context)).await,
+        Command::Restore(args) => Box::pin(restore::run(&args, &context)).await,
+        Command::Verify(args) => Box::pin(verify::run(&args, &context)).await,
+        Command::Status(args) => Box::pin(status::run(&args, &context)).await,
+        Command::Audit(args) => Box::pin(audit::run(&args, &context)).await,
+        // Done before a runtime was needed.
+        Command::Config(_) | Command::Completion(_) => Ok(Exit::Done),
+    }
+}
+
+/// The settings with the flags over them.
+pub(crate) fn settings(global: &Global) -> Result<Loaded> {
+    let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let mut loaded = load(global.config.as_deref(), environment).map_err(|e| refused(e.to_string()))?;
+    if let Some(data) = &global.data {
+        loaded.config.server.data.clone_from(data);
+    }
+    Ok(loaded)
+}
+
+fn reach(global: Global, config: Config) -> Result<Reach> {
+    let token = if global.token_stdin { Some(shared::first_line_of_stdin("a token")?) } else { global.token };
+    Ok(Reach { config, server: global.server, token, act_as: global.act_as })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the threads of this process")
+}

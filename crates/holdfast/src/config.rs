@@ -1,0 +1,105 @@
+//! The settings: one TOML file, the environment over it, flags over both.
+//!
+//! Every setting is a field below, with its default in [`Default`] and its text in [`document`], from which
+//! `holdfast.example.toml` and the handbook's table are made. What is wrong is refused before anything starts, with the place
+//! and what was expected.
+
+mod check;
+mod document;
+mod load;
+
+pub(crate) use document::example;
+pub(crate) use load::{Loaded, load};
+
+use holdfast_chat::options::AccountOptions;
+use holdfast_domain::Limits;
+use holdfast_http::HttpLimits;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where the server is and what it is called.
+    pub(crate) server: Server,
+    /// Limits on connections and requests.
+    pub(crate) http: HttpLimits,
+    /// What it writes to its log.
+    pub(crate) log: Log,
+    /// Limits on what may be sent.
+    pub(crate) limits: Limits,
+    /// Who may use chat, and how signing in works.
+    pub(crate) accounts: AccountOptions,
+    /// How the data is kept.
+    pub(crate) database: Database,
+}
+
+/// Where the server is and what it is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Server {
+    /// The name shown to people.
+    pub(crate) name: String,
+    /// The directory that holds everything.
+    pub(crate) data: PathBuf,
+    /// Where the web client and the API are served.
+    pub(crate) http: SocketAddr,
+    /// The address under which browsers reach it; empty: whatever they used, without TLS.
+    pub(crate) public_url: String,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            name: "Holdfast".into(),
+            data: "data".into(),
+            http: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// What the server writes to its log, which is standard error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// For people or for programs.
+    pub(crate) format: LogFormat,
+    /// The least that is logged: `error`, `warn`, `info`, `debug`, `trace`, or by part: `info,holdfast_http=debug`.
+    pub(crate) level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+/// How the data is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Database {
+    /// Days for which the client ids of posts are remembered.
+    pub(crate) client_ids_days: u32,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { client_ids_days: 14 }
+    }
+}

@@ -1,0 +1,164 @@
+//! The settings' own handbook: what each is for, in words. The example file is made from it.
+
+use super::Config;
+use std::fmt::Write as _;
+
+/// One setting, described.
+pub(super) struct Setting {
+    /// Its section.
+    pub(super) section: &'static str,
+    /// Its name there.
+    pub(super) key: &'static str,
+    /// What it does, its unit, and what it accepts.
+    pub(super) text: &'static str,
+}
+
+/// The first lines of the example file.
+const EXAMPLE_HEADER: &str = "\
+# Holdfast's settings. Every setting is listed here with its default; a file needs only those that differ.
+# Each can also be set by an environment variable: HOLDFAST_SECTION__KEY, for example HOLDFAST_SERVER__HTTP=0.0.0.0:8080.
+# This file is written by `holdfast config example`. Check yours with `holdfast config check FILE`.
+";
+
+const SECTIONS: [(&str, &str); 6] = [
+    ("server", "Where the server is and what it is called."),
+    ("http", "Limits on connections and requests; they bound what strangers can take."),
+    ("log", "What the server writes to its log, which is standard error."),
+    ("limits", "Limits on what may be sent. Characters are Unicode scalar values."),
+    ("accounts", "Who may use chat, and how signing in works."),
+    ("database", "How the data is kept."),
+];
+
+/// Every setting, in the order of the example file.
+pub(super) fn settings() -> &'static [Setting] {
+    const fn s(section: &'static str, key: &'static str, text: &'static str) -> Setting {
+        Setting { section, key, text }
+    }
+    const ALL: &[Setting] = &[
+        s("server", "name", "The server's name, shown to people."),
+        s(
+            "server",
+            "data",
+            "The directory that holds everything: messages, files, accounts. Made when it is not there.",
+        ),
+        s(
+            "server",
+            "http",
+            "Where the web client and the API are served: ADDRESS:PORT. Put a proxy with TLS before it to leave this machine.",
+        ),
+        s(
+            "server",
+            "public_url",
+            "The address under which browsers reach the server, such as \"https://chat.example.org\"; with https, cookies go over TLS alone. Empty: whatever address a browser used, without TLS.",
+        ),
+        s(
+            "server",
+            "trusted_proxies",
+            "Addresses of proxies in front of the server, such as [\"127.0.0.1\"]. Only from them is X-Forwarded-For believed.",
+        ),
+        s("http", "connections", "Connections at once; more wait until one ends."),
+        s("http", "connections_per_address", "Connections at once from one address; more are closed at once."),
+        s("http", "head_seconds", "Seconds in which a request's head must have come."),
+        s("http", "head_bytes", "Bytes of a request's head."),
+        s("http", "header_fields", "Header fields of a request."),
+        s("http", "body_bytes", "Bytes of a JSON body."),
+        s("http", "import_body_bytes", "Bytes of a JSON body that brings imported messages."),
+        s("http", "body_seconds", "Seconds in which a JSON body must have come."),
+        s(
+            "http",
+            "answer_seconds",
+            "Seconds in which a request must be answered; files and streams have no limit of this kind.",
+        ),
+        s("http", "upload_pause_seconds", "Seconds for which a file being uploaded may pause."),
+        s("http", "requests_per_second", "Requests of one user a second, averaged over ten."),
+        s("http", "live_frame_bytes", "Bytes of a frame from a live connection."),
+        s("http", "live_frames_per_second", "Frames from a live connection a second, averaged over ten."),
+        s("http", "live_rooms", "Rooms that a live connection joins in one frame."),
+        s(
+            "http",
+            "live_ping_seconds",
+            "Seconds between pings to a live connection; one that is silent for three of these is closed.",
+        ),
+        s("http", "drain_seconds", "Seconds that a stopping server gives its connections to end; 0 to 600."),
+        s("log", "format", "\"text\" for people, \"json\" for programs: one object a line."),
+        s(
+            "log",
+            "level",
+            "The least that is logged: error, warn, info, debug, trace; or by part: \"info,holdfast_http=debug\".",
+        ),
+        s("limits", "message_chars", "Characters of a message."),
+        s("limits", "story_title_chars", "Characters of a story's title."),
+        s("limits", "story_chars", "Characters of a story's body."),
+        s("limits", "file_bytes", "Bytes of one uploaded file."),
+        s("limits", "files_per_message", "Files of one message; 0 forbids files."),
+        s("limits", "history_default", "Entries that a room shows when somebody enters it."),
+        s("limits", "history_max", "Entries of one page of history at most."),
+        s("limits", "roster", "People in a room above whose number coming and going is no longer told."),
+        s("limits", "edit_window_seconds", "Seconds for which an author may edit or retract a message; 0 forbids it."),
+        s("limits", "search_page", "Hits of one page of a search."),
+        s(
+            "accounts",
+            "chat_by_default",
+            "Whether people may use chat when neither they nor a group of theirs has a setting of its own.",
+        ),
+        s("accounts", "sign_in_days", "Days after which a sign-in ends by itself."),
+        s("accounts", "lock_after", "Wrong passwords in a row after which an account is locked."),
+        s("accounts", "lock_minutes", "Minutes for which it is locked."),
+        s("accounts", "attempts_per_minute", "Attempts to sign in a minute from one address."),
+        s("accounts", "password_iterations", "Rounds of PBKDF2-HMAC-SHA-256 for new passwords; at least 4096."),
+        s(
+            "database",
+            "client_ids_days",
+            "Days for which a client may safely send the same post again: its ids are remembered that long.",
+        ),
+    ];
+    ALL
+}
+
+/// The example file: every section and setting with its default.
+pub(crate) fn example() -> String {
+    let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
+    let mut out = EXAMPLE_HEADER.to_owned();
+    for (section, text) in SECTIONS {
+        let _ = write!(out, "\n# {text}\n[{section}]\n");
+        for setting in settings().iter().filter(|s| s.section == section) {
+            if let Some(value) = defaults.get(section).and_then(|s| s.get(setting.key)) {
+                let _ = write!(out, "# {}\n{} = {value}\n", setting.text, setting.key);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_setting_is_described_once_and_nothing_else_is() {
+        let described: Vec<(String, String)> =
+            settings().iter().map(|s| (s.section.to_owned(), s.key.to_owned())).collect();
+        let defaults = toml::Table::try_from(Config::default()).unwrap();
+        let there: BTreeSet<(String, String)> = defaults
+            .iter()
+            .flat_map(|(section, keys)| {
+                keys.as_table().into_iter().flat_map(move |t| t.keys().map(move |k| (section.clone(), k.clone())))
+            })
+            .collect();
+        assert_eq!(described.iter().cloned().collect::<BTreeSet<_>>(), there);
+        assert_eq!(described.len(), there.len());
+    }
+
+    #[test]
+    fn the_example_means_the_defaults() {
+        assert_eq!(toml::from_str::<Config>(&example()).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_example_file_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../holdfast.example.toml");
+        let there = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(there == example(), "holdfast.example.toml is out of date; run: make example");
+    }
+}
