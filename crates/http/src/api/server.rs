@@ -1,0 +1,83 @@
+//! What the server says of itself to everybody: `GET /server`.
+
+use super::shapes::Moment;
+use crate::door::Door;
+use crate::extract::Json;
+use axum::extract::State;
+use holdfast_domain::Limits;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Door> {
+    OpenApiRouter::new().routes(routes!(server))
+}
+
+/// The server, to whoever asks.
+#[derive(Debug, Serialize, ToSchema)]
+struct Server {
+    /// What its people call it.
+    name: String,
+    /// The version of Holdfast.
+    version: &'static str,
+    /// Its clock.
+    time: Moment,
+    /// Whether nobody can sign in yet, because there is no user.
+    needs_first_user: bool,
+    limits: ServerLimits,
+}
+
+/// What may be sent.
+#[derive(Debug, Serialize, ToSchema)]
+struct ServerLimits {
+    /// Characters of a message.
+    message_chars: usize,
+    /// Characters of a story's title.
+    story_title_chars: usize,
+    /// Characters of a story's body.
+    story_chars: usize,
+    /// Bytes of one file.
+    file_bytes: u64,
+    /// Files of one message.
+    files_per_message: usize,
+    /// Entries that a room gives on entering it.
+    history_default: usize,
+    /// Entries of one page of history at most.
+    history_max: usize,
+    /// People in a room above whose number coming and going is no longer told.
+    roster: usize,
+    /// Seconds for which an author may edit or retract a message; 0: not at all.
+    edit_window_seconds: u64,
+    /// Hits of one page of a search at most.
+    search_page: usize,
+}
+
+impl From<&Limits> for ServerLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            message_chars: limits.message_chars,
+            story_title_chars: limits.story_title_chars,
+            story_chars: limits.story_chars,
+            file_bytes: limits.file_bytes,
+            files_per_message: limits.files_per_message,
+            history_default: limits.history_default,
+            history_max: limits.history_max,
+            roster: limits.roster,
+            edit_window_seconds: limits.edit_window_seconds,
+            search_page: limits.search_page,
+        }
+    }
+}
+
+/// The server's name, version, clock and limits. Needs no sign-in.
+#[utoipa::path(get, path = "/server", tag = "server", security(()), responses((status = 200, body = Server)))]
+async fn server(State(door): State<Door>) -> Json<Server> {
+    Json(Server {
+        name: door.chat.options().name.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        time: door.chat.now().into(),
+        needs_first_user: door.chat.needs_first_user(),
+        limits: door.chat.limits().into(),
+    })
+}

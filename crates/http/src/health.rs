@@ -1,0 +1,51 @@
+//! Health for whoever starts, stops and balances servers: `/health/live` and `/health/ready`.
+
+use crate::door::Door;
+use crate::extract::Json;
+use crate::problem::{Code, Problem, Result};
+use axum::extract::State;
+use serde::Serialize;
+use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Seconds for which readiness waits for the database.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) fn routes() -> OpenApiRouter<Door> {
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
+}
+
+/// How the server is.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// `live` or `ready`.
+    status: &'static str,
+}
+
+/// Whether the process answers at all. Needs no sign-in.
+#[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Health)))]
+async fn live() -> Json<Health> {
+    Json(Health { status: "live" })
+}
+
+/// Whether a message sent now would be kept. Needs no sign-in.
+#[utoipa::path(get, path = "/health/ready", tag = "health", security(()),
+    responses(
+        (status = 200, body = Health),
+        (status = 503, body = crate::problem::Document, content_type = "application/problem+json"),
+        (status = 507, body = crate::problem::Document, content_type = "application/problem+json"),
+    ))]
+async fn ready(State(door): State<Door>) -> Result<Json<Health>> {
+    match tokio::time::timeout(PATIENCE, door.chat.check_ready()).await {
+        Ok(Ok(())) => Ok(Json(Health { status: "ready" })),
+        Ok(Err(error @ (holdfast_chat::ChatError::Unavailable(_) | holdfast_chat::ChatError::StorageFull))) => {
+            Err(error.into())
+        }
+        Ok(Err(error)) => Err(Problem::new(Code::Unavailable, error.to_string())),
+        Err(_) => {
+            Err(Problem::new(Code::Unavailable, format!("the database did not answer within {} s", PATIENCE.as_secs())))
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What monitoring is told, in the Prometheus text format: `GET /metrics`.
+
+use crate::door::Door;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, header};
+use axum::response::IntoResponse;
+use holdfast_chat::Chat;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::time::Duration;
+
+/// The numbers of this door and of the service behind it.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    durations: Family<Route, Histogram, Buckets>,
+}
+
+/// A kind of request by how it was answered. Routes are templates, so that no stranger can make new ones.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Request {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+/// A kind of request.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Route {
+    method: &'static str,
+    route: String,
+}
+
+/// From half a millisecond to ten seconds.
+#[derive(Clone)]
+struct Buckets;
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new([0.0005, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new(chat: &Chat) -> Self {
+        let mut registry = Registry::with_prefix("holdfast");
+        let requests = Family::<Request, Counter>::default();
+        let durations = Family::new_with_constructor(Buckets);
+        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register("http_request_duration_seconds", "Time until the answer began", durations.clone());
+        registry.register_collector(Box::new(Service(chat.clone())));
+        Self { registry, requests, durations }
+    }
+
+    /// Counts an answered request.
+    pub(crate) fn answered(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
+        let method = known(method);
+        let route = route.to_owned();
+        self.requests.get_or_create(&Request { method, route: route.clone(), status: status.as_u16() }).inc();
+        self.durations.get_or_create(&Route { method, route }).observe(took.as_secs_f64());
+    }
+}
+
+/// A method's name, if it is one that we have; a stranger could make up others without end.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
+}
+
+/// The service's own numbers, read when they are asked for.
+struct Service(Chat);
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Service")
+    }
+}
+
+impl Collector for Service {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let status = self.0.status();
+        let started = status.started_at.millis() as f64 / 1_000.0;
+        let gauges = [
+            ("live_connections", "Live connections", status.connections as f64),
+            ("live_people", "Users with a live connection", status.people as f64),
+            ("rooms", "Rooms", status.rooms as f64),
+            ("users", "Users, imported authors included", status.users as f64),
+            ("start_time_seconds", "When the service started, in seconds since 1970", started),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let counters = [
+            ("journal_commits", "Transactions of the journal", status.commits),
+            ("journal_entries", "Entries that the journal wrote", status.entries),
+            ("journal_repeated", "Drafts that had been written before", status.repeated),
+            ("journal_failed", "Requests to the journal that failed", status.failed),
+        ];
+        for (name, help, value) in counters {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+/// `GET /metrics`.
+pub(crate) async fn metrics(State(door): State<Door>) -> impl IntoResponse {
+    let mut text = String::new();
+    match encode(&mut text, &door.metrics.registry) {
+        Ok(()) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], text).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot write the metrics");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

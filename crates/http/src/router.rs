@@ -1,0 +1,118 @@
+//! How it is put together: the API with its document, what stands beside it, and what is around every request.
+
+mod around;
+
+use crate::api;
+use crate::assets;
+use crate::door::Door;
+use crate::extract::Operator;
+use crate::health;
+use crate::metrics;
+use crate::options::HttpOptions;
+use crate::problem::{Code, Document, Problem};
+use around::{Around, around};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Extension, Router, middleware};
+use bytes::Bytes;
+use holdfast_chat::Chat;
+use std::sync::Arc;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+
+/// Everything that is served, on top of `chat`.
+pub fn router(chat: Chat, options: HttpOptions) -> Router {
+    let (routes, document) = described();
+    let door = Door::new(chat, options);
+    let around_it = Arc::new(Around::new(door.clone(), &document));
+    let served = serde_json::to_vec(&document).unwrap_or_default();
+    // Set here, once, before anybody can ask.
+    let _ = door.document.set(Bytes::from(served));
+    let compressed = SizeAbove::new(1_024)
+        .and(NotForContentType::GRPC)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::const_new("application/x-ndjson"))
+        .and(NotForContentType::const_new("application/octet-stream"));
+    routes
+        .route("/api/v1/openapi.json", get(openapi_json))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(assets::asset)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CompressionLayer::new().compress_when(compressed))
+        .layer(middleware::from_fn_with_state(around_it, around))
+        .with_state(door)
+}
+
+/// Marks all requests as those of the machine's operator. Only for a socket that nobody else can open.
+pub fn operator(router: Router) -> Router {
+    router.layer(Extension(Operator))
+}
+
+/// The OpenAPI document, as JSON for people.
+pub fn openapi() -> String {
+    let (_, document) = described();
+    let mut text = document.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The routes and the document that describes them, made of the same lines.
+fn described() -> (Router<Door>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .nest("/api/v1", api::routes())
+        .merge(api::webhooks::hooks())
+        .merge(health::routes())
+        .split_for_parts()
+}
+
+/// What the document says of the whole.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Holdfast",
+        description = "Persistent chat. Bodies are JSON in UTF-8; fields and parameters that are not described here are refused. \
+            Errors are problem documents (RFC 9457) whose `code` never changes its meaning.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(Document, api::live::Frame, api::live::Say)),
+    modifiers(&Keys),
+    security(("session" = []), ("token" = [])),
+)]
+struct Description;
+
+/// The ways to say who one is.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let cookie = ApiKeyValue::with_description(
+            crate::extract::SESSION_COOKIE,
+            "Set by `POST /api/v1/session`. What changes something by it must come from the server's own pages.",
+        );
+        let token = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token made under `POST /api/v1/me/tokens`."))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+    }
+}
+
+/// `GET /api/v1/openapi.json`.
+async fn openapi_json(State(door): State<Door>) -> impl IntoResponse {
+    let document = door.document.get().cloned().unwrap_or_default();
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], document)
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        Code::MethodNotAllowed,
+        "this path is there, but not with this method; `Allow` names those that it has",
+    )
+}

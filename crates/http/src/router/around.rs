@@ -1,0 +1,157 @@
+//! What is around every request: its number in the log, its time, the headers of every answer, and a last net for faults of ours.
+
+use crate::door::Door;
+use crate::peer::Peer;
+use crate::problem::{Code, Problem};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::Instrument;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::{OpenApi, RefOr};
+use uuid::Uuid;
+
+/// Characters of a request's number at most, if the asker gives one.
+const ID_CHARS: usize = 64;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Of the client's own pages: scripts and styles are files of ours alone; a room's add-in is a page in a frame.
+const PAGES_MAY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
+    media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; frame-src https: http:; base-uri 'none'; \
+    form-action 'self'; frame-ancestors 'none'";
+
+/// What it needs.
+pub(super) struct Around {
+    door: Door,
+    /// Operations without parameters behind the question mark, so that such a parameter can be refused.
+    plain: HashSet<(Method, String)>,
+    /// Operations whose body takes its own time.
+    unhurried: HashSet<(Method, String)>,
+}
+
+impl Around {
+    pub(super) fn new(door: Door, document: &OpenApi) -> Self {
+        let has_query = |operation: &Operation| {
+            let is_query = |p: &RefOr<Parameter>| matches!(p, RefOr::T(p) if p.parameter_in == ParameterIn::Query);
+            operation.parameters.iter().flatten().any(is_query)
+        };
+        let mut plain = HashSet::new();
+        for (path, item) in &document.paths.paths {
+            let operations = [
+                (Method::GET, &item.get),
+                (Method::HEAD, &item.get),
+                (Method::POST, &item.post),
+                (Method::PUT, &item.put),
+                (Method::PATCH, &item.patch),
+                (Method::DELETE, &item.delete),
+            ];
+            for (method, operation) in operations {
+                if operation.as_ref().is_some_and(|o| !has_query(o)) {
+                    plain.insert((method, path.clone()));
+                }
+            }
+        }
+        let unhurried = [(Method::POST, "/api/v1/rooms/{room}/files"), (Method::POST, "/api/v1/admin/import")];
+        Self { door, plain, unhurried: unhurried.map(|(method, path)| (method, path.to_owned())).into() }
+    }
+}
+
+/// Answers a request.
+pub(super) async fn around(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let door = &around.door;
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
+    let id = request_id(request.headers());
+    let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Local);
+    let peer = peer.behind(request.headers(), &door.options.trusted_proxies);
+    let span = tracing::info_span!("request", %id, %method, %route, %peer, user = tracing::field::Empty);
+    let kind = (method.clone(), route.clone());
+    let answering = async {
+        if let Some(problem) = misplaced(request.uri(), around.plain.contains(&kind)) {
+            return problem.into_response();
+        }
+        // A fault of ours must not take the connection, or others' requests on it, with it.
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let patience = Duration::from_secs(door.options.limits.answer_seconds);
+        let answered = if around.unhurried.contains(&kind) {
+            Ok(answer.await)
+        } else {
+            tokio::time::timeout(patience, answer).await
+        };
+        match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) => {
+                tracing::error!("a fault in the code that answers this; the lines before this one say where");
+                Problem::new(Code::Internal, "something went wrong inside the server; its log says what")
+                    .into_response()
+            }
+            Err(_) => {
+                let detail =
+                    format!("this took longer than {} s; it is not known whether it was done", patience.as_secs());
+                Problem::new(Code::OutcomeUnknown, detail).into_response()
+            }
+        }
+    };
+    let mut response = Box::pin(answering.instrument(span.clone())).await;
+    let (status, took) = (response.status(), began.elapsed());
+    door.metrics.answered(&method, &route, status, took);
+    span.in_scope(|| {
+        if status.is_server_error() {
+            tracing::warn!(status = status.as_u16(), took_ms = took.as_millis(), "answered");
+        } else {
+            tracing::debug!(status = status.as_u16(), took_ms = took.as_millis(), "answered");
+        }
+    });
+    finish(response.headers_mut(), &id, &route, door.options.is_secure());
+    response
+}
+
+/// The number by which this request is found in the log: the asker's own, if it is short and plain.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok()).filter(|id| {
+        (1..=ID_CHARS).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    });
+    given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+}
+
+/// Refuses parameters where there are none.
+fn misplaced(uri: &Uri, is_plain: bool) -> Option<Problem> {
+    let query = uri.query().filter(|q| is_plain && !q.is_empty())?;
+    let (name, _) = form_urlencoded::parse(query.as_bytes()).next()?;
+    Some(Problem::invalid(name.into_owned(), "is not a parameter of this path, which has none"))
+}
+
+/// Headers of every answer. Those that a handler set itself stay.
+fn finish(headers: &mut HeaderMap, id: &str, route: &str, is_secure: bool) {
+    let is_api = route.starts_with("/api") || route.starts_with("/hooks");
+    let always = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            if is_api { "default-src 'none'; frame-ancestors 'none'" } else { PAGES_MAY },
+        ),
+    ];
+    for (name, value) in always {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if is_api {
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    }
+    if is_secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
