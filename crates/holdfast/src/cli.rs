@@ -49,7 +49,15 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "URL", conflicts_with = "data", help_heading = "Everywhere")]
     pub(crate) server: Option<String>,
     /// The token for --server
-    #[arg(id = "server_token", long = "token", global = true, value_name = "TOKEN", env = "HOLDFAST_TOKEN", hide = true, hide_env_values = true)]
+    #[arg(
+        id = "server_token",
+        long = "token",
+        global = true,
+        value_name = "TOKEN",
+        env = "HOLDFAST_TOKEN",
+        hide = true,
+        hide_env_values = true
+    )]
     pub(crate) token: Option<String>,
     /// Read the token for --server from the first line of standard input
     #[arg(long, global = true, conflicts_with = "server_token", help_heading = "Everywhere")]
@@ -145,7 +153,8 @@ mod tests {
         assert!(found.len() > 40, "{}", found.len());
         for (path, command) in found {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let examples: Vec<&str> = help.lines().map(str::trim).filter(|l| l.contains("holdfast ")).collect();
+            let shown = help.split_once("Example").map_or("", |(_, rest)| rest);
+            let examples: Vec<&str> = shown.lines().map(str::trim).filter(|l| l.contains("holdfast ")).collect();
             assert!(!examples.is_empty(), "{path} shows no example");
             for example in examples {
                 let line = example.split(" | ").find(|p| p.trim().starts_with("holdfast ")).unwrap_or(example);

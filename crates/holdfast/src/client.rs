@@ -161,10 +161,15 @@ impl Client {
     }
 }
 
-/// The failure that a problem document describes.
+/// The failure that a response other than a success describes.
 async fn problem(response: Response<Body>) -> anyhow::Error {
     let status = response.status();
-    let document: Option<Value> = read(response).await.ok().and_then(|b| serde_json::from_slice(&b).ok());
+    let document = read(response).await.ok().and_then(|b| serde_json::from_slice(&b).ok());
+    failure(status, document)
+}
+
+/// The failure that a problem document describes.
+fn failure(status: StatusCode, document: Option<Value>) -> anyhow::Error {
     let (code, detail) = match &document {
         Some(d) => (d["code"].as_str().unwrap_or_default(), d["detail"].as_str().or(d["title"].as_str())),
         None => ("", None),

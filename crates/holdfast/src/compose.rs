@@ -2,48 +2,81 @@
 
 use crate::config::Config;
 use crate::data::DataDir;
-use anyhow::Result;
+use crate::exit::unavailable;
+use anyhow::{Context as _, Result};
 use axum::Router;
+use holdfast_chat::clock::Clock;
+use holdfast_chat::{Chat, Options};
+use holdfast_http::HttpOptions;
 use holdfast_store::Store;
+use holdfast_store::sqlite::{SqliteOptions, SqliteStore};
 use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
-/// An open pool.
-pub(crate) struct Pool {}
-
-/// Opens the pool in `dir`.
-pub(crate) async fn open(_config: &Config, _dir: &DataDir) -> Result<Pool> {
-    Ok(Pool {})
+/// An open pool: the service on its store, and the door's settings.
+pub(crate) struct Pool {
+    chat: Chat,
+    http: HttpOptions,
 }
 
-/// Opens the store.
-pub(crate) fn open_store(_dir: &DataDir) -> Result<Arc<dyn Store>> {
-    anyhow::bail!("x")
+/// Opens the pool in `dir`, and makes it if there is none.
+pub(crate) async fn open(config: &Config, dir: &DataDir) -> Result<Pool> {
+    let store = open_store(dir)?;
+    let options = Options {
+        name: config.server.name.clone(),
+        limits: config.limits.clone(),
+        accounts: config.accounts.clone(),
+        client_ids_days: config.database.client_ids_days,
+    };
+    let chat = Chat::open(store, options, Clock::system()).await.with_context(|| doing(dir))?;
+    let http = HttpOptions {
+        public_url: Some(config.server.public_url.clone()).filter(|url| !url.is_empty()),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        limits: config.http.clone(),
+    };
+    Ok(Pool { chat, http })
+}
+
+/// Opens the database in `dir` alone, without a service on it.
+pub(crate) fn open_store(dir: &DataDir) -> Result<Arc<dyn Store>> {
+    let store = SqliteStore::open(dir.database(), SqliteOptions::default())
+        .map_err(|e| unavailable(format!("{}: {:#}", doing(dir), anyhow::Error::new(e))))?;
+    Ok(Arc::new(store))
 }
 
 impl Pool {
     /// The API, whose requests count as the operator's.
     pub(crate) fn operator_router(&self) -> Router {
-        Router::new()
+        holdfast_http::operator(holdfast_http::router(self.chat.clone(), self.http.clone()))
     }
 
+    /// While there is no user: the code with which the page makes the first one.
     pub(crate) fn first_user_code(&self) -> Option<String> {
-        None
+        self.chat.first_user_code().ok().flatten()
     }
 
+    /// Serves strangers on `tcp` and the operator on `control`, until `shutdown`, and then until both are drained.
     pub(crate) async fn serve(
         &self,
-        _tcp: TcpListener,
-        _control: UnixListener,
+        tcp: TcpListener,
+        control: UnixListener,
         shutdown: CancellationToken,
     ) -> Result<()> {
-        shutdown.cancelled().await;
+        let router = holdfast_http::router(self.chat.clone(), self.http.clone());
+        let operator = holdfast_http::operator(router.clone());
+        let strangers = holdfast_http::serve(tcp, router, self.http.clone(), shutdown.clone());
+        let commands = holdfast_http::serve(control, operator, self.http.clone(), shutdown);
+        tokio::try_join!(strangers, commands).context("serving")?;
         Ok(())
     }
 
     /// Finishes what is being written and closes the store.
     pub(crate) async fn close(self) -> Result<()> {
-        Ok(())
+        self.chat.shutdown().await.context("closing the database")
     }
+}
+
+fn doing(dir: &DataDir) -> String {
+    format!("opening the database {}", dir.database().display())
 }

@@ -104,8 +104,6 @@ impl<W: Write + std::io::Seek> Archive<W> {
                 manifest.accounts += 1;
             } else if line["done"] == true {
                 whole = true;
-            } else if let Some(error) = line.get("error") {
-                return Err(refused(crate::output::plain(error)));
             }
         }
         written.end(log.take(), &manifest.logs);

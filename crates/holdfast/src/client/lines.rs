@@ -1,8 +1,10 @@
 //! Answers that come as lines of JSON, one at a time.
 
+use super::failure;
 use crate::exit::{Exit, Failure};
 use anyhow::{Context as _, Result};
 use axum::body::Body;
+use axum::http::StatusCode;
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -33,7 +35,7 @@ impl Lines {
                 if line.trim_ascii().is_empty() {
                     continue;
                 }
-                return serde_json::from_slice(&line).map(Some).context("understanding a line of the server's answer");
+                return understand(&line).map(Some);
             }
             self.searched = self.buffer.len();
             if self.buffer.len() > MOST_BYTES {
@@ -58,6 +60,15 @@ impl Lines {
                 }
             }
         }
+    }
+}
+
+/// A line's value, unless the line says why there will be no more.
+fn understand(line: &[u8]) -> Result<Value> {
+    let mut value: Value = serde_json::from_slice(line).context("understanding a line of the server's answer")?;
+    match value.get_mut("problem").map(Value::take) {
+        Some(document) if document.is_object() => Err(failure(StatusCode::OK, Some(document))),
+        _ => Ok(value),
     }
 }
 

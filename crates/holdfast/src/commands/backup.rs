@@ -43,8 +43,6 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit> {
             while let Some(line) = lines.next().await? {
                 if line["done"] == true {
                     done = Some(line);
-                } else if line.get("error").is_some() {
-                    return Err(refused(text(&line, "error")));
                 } else if let (Some(parts), Some(of)) = (line["done_parts"].as_u64(), line["parts"].as_u64()) {
                     progress.get_or_insert_with(|| Progress::new("parts copied", of, context.out.quiet)).set(parts);
                 }

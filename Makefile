@@ -1,0 +1,78 @@
+# The two commands of the README, and the parts they are made of. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+DATA ?= ./data
+HTTP ?= 127.0.0.1:8080
+CARGO ?= cargo
+
+# npm writes this when it has installed what the lock file names.
+WEB_MODULES := web/node_modules/.package-lock.json
+
+# Where packaging/install.sh puts a newer Node.js when the system's is too old.
+export PATH := $(CURDIR)/target/tools/node_modules/.bin:$(PATH)
+
+.PHONY: help run test web example fmt lint check-web test-rust test-web test-browser docs install-tools install-browser clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s "$$(printf '\t')"
+
+run: install-tools web ## Build everything and run a server on DATA (./data) at HTTP (127.0.0.1:8080)
+	$(CARGO) build --release --locked --package holdfast
+	@packaging/run.sh "$$(packaging/target-dir.sh)/release/holdfast" "$(DATA)" "$(HTTP)"
+
+test: install-tools install-browser web test-rust test-web test-browser ## Run every test: Rust, web, and end to end in Chromium
+
+web: $(WEB_MODULES) ## Build the web client into web/dist
+	cd web && npm run --silent build
+
+example: ## Write holdfast.example.toml anew
+	$(CARGO) run --quiet --package holdfast -- config example > holdfast.example.toml
+
+fmt: $(WEB_MODULES) ## Format all sources
+	$(CARGO) fmt --all
+	cd web && npm run --silent format
+
+lint: web ## Check formats and lints of all sources
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	cd web && npm run --silent lint && npm run --silent check
+
+# One build of the binary serves every test that runs it. nextest is faster and isolates tests; without it, `cargo test` does.
+test-rust:
+	$(CARGO) build --locked --package holdfast
+	export HOLDFAST_BIN="$$(packaging/target-dir.sh)/debug/holdfast"; \
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  $(CARGO) nextest run --workspace --locked && $(CARGO) test --workspace --locked --doc --quiet; \
+	else \
+	  $(CARGO) test --workspace --locked; \
+	fi
+
+test-web: $(WEB_MODULES)
+	cd web && npm run --silent test
+
+test-browser: install-browser web
+	$(CARGO) build --locked --package holdfast
+	if [ -f tests/browser/package.json ]; then \
+	  cd tests/browser && npm ci --no-audit --no-fund --silent && \
+	  HOLDFAST_BIN="$$(../../packaging/target-dir.sh)/debug/holdfast" npm test --silent; \
+	fi
+
+docs: ## Build the handbook into docs/book (needs mdbook)
+	mdbook build docs
+
+install-tools: ## Install what a build needs: compiler, linker, Rust, Node.js
+	@packaging/install.sh build
+
+install-browser: ## Install what the browser tests need: Chromium
+	@packaging/install.sh browser
+
+clean: ## Remove everything that was built; data stays
+	$(CARGO) clean
+	rm -rf web/dist web/node_modules tests/browser/node_modules
+
+# Installed anew when the lock file is newer.
+$(WEB_MODULES): web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --silent
+	touch $@

@@ -1,0 +1,130 @@
+//! A server of the real binary, on a port of its own.
+
+use crate::cli;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// How long a server may take to start or stop on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server that runs; ended when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    data: PathBuf,
+    /// `http://ADDRESS:PORT`
+    pub address: String,
+    /// While there is no user: the code for making the first.
+    pub first_user_code: Option<String>,
+}
+
+impl Server {
+    /// Starts a server on `data` and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not come up; its log is in the message.
+    pub fn start(data: &Path) -> Server {
+        Self::start_with(data, &[])
+    }
+
+    /// Starts a server with settings `SECTION__KEY` from the environment.
+    ///
+    /// # Panics
+    /// As [`Server::start`].
+    pub fn start_with(data: &Path, settings: &[(&str, &str)]) -> Server {
+        Self::try_start(data, settings).unwrap_or_else(|log| panic!("the server did not start: {log}"))
+    }
+
+    /// Starts a server, or answers what it said instead.
+    ///
+    /// # Errors
+    /// Its standard error.
+    pub fn try_start(data: &Path, settings: &[(&str, &str)]) -> Result<Server, String> {
+        let mut command = cli::command(["serve", "--json", "--http", "127.0.0.1:0", "--data"]);
+        command.arg(data).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for (key, value) in settings {
+            command.env(format!("HOLDFAST_{key}"), value);
+        }
+        let mut child = command.spawn().map_err(|e| e.to_string())?;
+        let mut line = String::new();
+        if let Some(out) = child.stdout.take() {
+            let _ = BufReader::new(out).read_line(&mut line);
+        }
+        let said: Value = serde_json::from_str(&line).unwrap_or_default();
+        let Some(address) = said["address"].as_str() else {
+            let mut log = String::new();
+            if let Some(mut err) = child.stderr.take() {
+                let _ = err.read_to_string(&mut log);
+            }
+            let _ = child.wait();
+            return Err(log);
+        };
+        // Nobody reads its log, so it must not stand in the way when it is long.
+        if let Some(mut err) = child.stderr.take() {
+            std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
+        }
+        Ok(Server {
+            child,
+            data: data.to_owned(),
+            address: address.to_owned(),
+            first_user_code: said["first_user_code"].as_str().map(str::to_owned),
+        })
+    }
+
+    /// The host and port it serves.
+    pub fn host(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Ends it as a power cut would.
+    ///
+    /// # Panics
+    /// When it cannot be ended.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap_or_else(|e| panic!("{e}"));
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to end and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn stop(self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.stop_after_signal()
+    }
+
+    /// Waits until it has ended, having been asked to.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn stop_after_signal(mut self) -> ExitStatus {
+        crate::wait::until("the server's end", PATIENCE, || self.child.try_wait().unwrap_or_default())
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it is not there any more.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let sent = pid.map(|pid| kill_process(pid, signal));
+        assert!(matches!(sent, Some(Ok(()))), "{sent:?}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
