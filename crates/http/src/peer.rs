@@ -1,5 +1,6 @@
 //! From where a request came.
 
+use crate::options::HttpOptions;
 use axum::http::HeaderMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -21,6 +22,14 @@ impl Peer {
             _ => self,
         }
     }
+}
+
+/// Whether a browser reaches the server over TLS, and so may be told to use nothing else: by the server's settings, or because a
+/// trusted proxy says so.
+pub(crate) fn is_over_tls(peer: Peer, headers: &HeaderMap, options: &HttpOptions) -> bool {
+    let by_proxy = matches!(peer, Peer::Net(address) if options.trusted_proxies.contains(&address));
+    let said = || headers.get("x-forwarded-proto").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"https"));
+    options.is_secure() || (by_proxy && said())
 }
 
 /// The last address of `X-Forwarded-For` that is no proxy of ours: those before it are as the client wished.

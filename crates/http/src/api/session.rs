@@ -4,7 +4,7 @@ use super::me::Me;
 use crate::door::Door;
 use crate::extract::{By, Json, SESSION_COOKIE};
 use crate::origin;
-use crate::peer::Peer;
+use crate::peer::{Peer, is_over_tls};
 use crate::problem::{Code, Problem, Refusals, Result};
 use axum::Extension;
 use axum::extract::State;
@@ -44,14 +44,20 @@ async fn sign_in(
     Json(with): Json<SignIn>,
 ) -> Result<impl IntoResponse> {
     let signed_in = door.chat.sign_in(&with.name, &with.password, come_from(&door, peer, &headers)?).await?;
-    welcome(&door, signed_in, StatusCode::OK).await
+    welcome(&door, signed_in, is_over_tls(peer, &headers, &door.options), StatusCode::OK).await
 }
 
 /// Ends the sign-in that the request was made with, and its live connections.
 #[utoipa::path(delete, path = "/session", tag = "session", responses((status = 204), Refusals))]
-async fn sign_out(State(door): State<Door>, By(caller): By) -> Result<impl IntoResponse> {
+async fn sign_out(
+    State(door): State<Door>,
+    Extension(peer): Extension<Peer>,
+    By(caller): By,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse> {
     door.chat.sign_out(&caller).await?;
-    Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, cookie(&door, "", 0))])))
+    let cookie = cookie("", 0, is_over_tls(peer, &headers, &door.options));
+    Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, cookie)])))
 }
 
 /// The first user, an administrator.
@@ -82,7 +88,7 @@ async fn first_user(
     let FirstUser { name, password, display_name, code } = first;
     door.chat.make_first_user(&code, &name, &password, display_name.as_deref()).await?;
     let signed_in = door.chat.sign_in(&name, &password, from).await?;
-    welcome(&door, signed_in, StatusCode::CREATED).await
+    welcome(&door, signed_in, is_over_tls(peer, &headers, &door.options), StatusCode::CREATED).await
 }
 
 /// From where somebody signs in. Another site's page must not sign a browser in, not even with its own account.
@@ -100,15 +106,20 @@ fn come_from(door: &Door, peer: Peer, headers: &HeaderMap) -> Result<Origin> {
     })
 }
 
-async fn welcome(door: &Door, signed_in: SignedIn, status: StatusCode) -> Result<impl IntoResponse + use<>> {
+async fn welcome(
+    door: &Door,
+    signed_in: SignedIn,
+    over_tls: bool,
+    status: StatusCode,
+) -> Result<impl IntoResponse + use<>> {
     let caller = door.chat.caller_of_sign_in(&signed_in.secret).await?;
     let me = door.chat.me(&caller).await?;
     let seconds = (signed_in.expires_at.millis() - door.chat.now().millis()).max(0) / 1_000;
-    let cookie = cookie(door, &signed_in.secret, seconds);
+    let cookie = cookie(&signed_in.secret, seconds, over_tls);
     Ok((status, AppendHeaders([(header::SET_COOKIE, cookie)]), Json(Me::from(me))))
 }
 
-fn cookie(door: &Door, secret: &str, seconds: i64) -> String {
-    let secure = if door.options.is_secure() { "; Secure" } else { "" };
+fn cookie(secret: &str, seconds: i64, over_tls: bool) -> String {
+    let secure = if over_tls { "; Secure" } else { "" };
     format!("{SESSION_COOKIE}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }

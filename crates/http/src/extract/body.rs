@@ -82,6 +82,10 @@ pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Problem::new(Code::BadRequest, format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to() + 1))
     })?;
+    // Serde would take a list of values for an object without names.
+    if text.trim_start().starts_with('[') {
+        return Err(Problem::new(Code::Invalid, "the body must be a JSON object"));
+    }
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let message = error.inner().to_string();
@@ -137,6 +141,7 @@ mod tests {
             (r#"{"name": "a"} x"#, "bad-request", None),
             ("", "bad-request", None),
             ("[]", "invalid", None),
+            (r#"["a"]"#, "invalid", None),
         ] {
             let problem = refusal(text);
             assert_eq!(problem["code"], code, "{text}: {problem}");
@@ -147,7 +152,9 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_refused_and_not_followed() {
-        let deep = format!("{{\"name\": \"a\", \"inner\": {}", "[".repeat(100_000));
-        assert!(refusal(&deep)["detail"].to_string().contains("recursion limit"));
+        let deep = format!("{{\"name\": {}", "[".repeat(100_000));
+        let problem = read_json::<serde_json::Value>(deep.as_bytes()).unwrap_err();
+        let problem = serde_json::to_value(problem.document()).unwrap();
+        assert!(problem["detail"].to_string().contains("recursion limit"), "{problem}");
     }
 }

@@ -1,7 +1,7 @@
 //! What is around every request: its number in the log, its time, the headers of every answer, and a last net for faults of ours.
 
 use crate::door::Door;
-use crate::peer::Peer;
+use crate::peer::{Peer, is_over_tls};
 use crate::problem::{Code, Problem};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -69,6 +69,7 @@ pub(super) async fn around(State(around): State<Arc<Around>>, request: Request, 
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let id = request_id(request.headers());
     let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Local);
+    let over_tls = is_over_tls(peer, request.headers(), &door.options);
     let peer = peer.behind(request.headers(), &door.options.trusted_proxies);
     let span = tracing::info_span!("request", %id, %method, %route, %peer, user = tracing::field::Empty);
     let kind = (method.clone(), route.clone());
@@ -108,7 +109,7 @@ pub(super) async fn around(State(around): State<Arc<Around>>, request: Request, 
             tracing::debug!(status = status.as_u16(), took_ms = took.as_millis(), "answered");
         }
     });
-    finish(response.headers_mut(), &id, &route, door.options.is_secure());
+    finish(response.headers_mut(), &id, &route, over_tls);
     response
 }
 
@@ -128,7 +129,7 @@ fn misplaced(uri: &Uri, is_plain: bool) -> Option<Problem> {
 }
 
 /// Headers of every answer. Those that a handler set itself stay.
-fn finish(headers: &mut HeaderMap, id: &str, route: &str, is_secure: bool) {
+fn finish(headers: &mut HeaderMap, id: &str, route: &str, over_tls: bool) {
     let is_api = route.starts_with("/api") || route.starts_with("/hooks");
     let always = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -148,7 +149,7 @@ fn finish(headers: &mut HeaderMap, id: &str, route: &str, is_secure: bool) {
     if is_api {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
-    if is_secure {
+    if over_tls {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     if let Ok(id) = HeaderValue::from_str(id) {
