@@ -31,9 +31,7 @@ impl Accounts for SqliteStore {
         const SQL: &str = "SELECT salt, iterations, stored_key, server_key, failures, locked_until, last_seen_at
                            FROM account WHERE user = ?1";
         self.threads
-            .read("reading an account", move |tx, _| {
-                Ok(one(tx, SQL, [user.0], read_credentials)?.unwrap_or_default())
-            })
+            .read("reading an account", move |tx, _| Ok(one(tx, SQL, [user.0], read_credentials)?.unwrap_or_default()))
             .await
     }
 
@@ -109,9 +107,7 @@ impl Accounts for SqliteStore {
 
     async fn sign_ins(&self, user: PrincipalId, now: Time) -> Result<Vec<SignIn>> {
         const SQL: &str = concat!(sign_in_columns!(), "WHERE user = ?1 AND expires_at > ?2 ORDER BY id DESC");
-        self.threads
-            .read("listing sign-ins", move |tx, _| many(tx, SQL, [user.0, now.millis()], read_sign_in))
-            .await
+        self.threads.read("listing sign-ins", move |tx, _| many(tx, SQL, [user.0, now.millis()], read_sign_in)).await
     }
 
     async fn end_sign_in(&self, user: PrincipalId, id: i64) -> Result<bool> {
@@ -161,8 +157,7 @@ impl Accounts for SqliteStore {
     }
 
     async fn token(&self, secret: Digest, now: Time) -> Result<Option<Token>> {
-        const SQL: &str =
-            concat!(token_columns!(), "WHERE secret = ?1 AND (expires_at IS NULL OR expires_at > ?2)");
+        const SQL: &str = concat!(token_columns!(), "WHERE secret = ?1 AND (expires_at IS NULL OR expires_at > ?2)");
         self.threads
             .read("looking up a token", move |tx, _| one(tx, SQL, params![secret.0, now.millis()], read_token))
             .await
@@ -184,8 +179,7 @@ impl Accounts for SqliteStore {
     }
 
     async fn add_webhook(&self, hook: Webhook) -> Result<i64> {
-        const SQL: &str =
-            "INSERT INTO webhook (secret, room, author, label, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+        const SQL: &str = "INSERT INTO webhook (secret, room, author, label, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
         self.threads
             .write("keeping a webhook", move |tx| {
                 let row = params![hook.secret.0, hook.room.0, hook.author.0, hook.label, hook.created_at.millis()];
@@ -240,9 +234,7 @@ fn many<T>(
 fn read_credentials(r: &rusqlite::Row<'_>) -> rusqlite::Result<Credentials> {
     let salt: Option<Vec<u8>> = r.get(0)?;
     let scram = match salt {
-        Some(salt) => {
-            Some(ScramKeys { salt, iterations: r.get(1)?, stored_key: r.get(2)?, server_key: r.get(3)? })
-        }
+        Some(salt) => Some(ScramKeys { salt, iterations: r.get(1)?, stored_key: r.get(2)?, server_key: r.get(3)? }),
         None => None,
     };
     Ok(Credentials { scram, failures: r.get(4)?, locked_until: time_or_none(r, 5)?, last_seen_at: time_or_none(r, 6)? })

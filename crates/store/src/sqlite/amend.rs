@@ -206,19 +206,22 @@ fn put_out_of_sight(conn: &Connection, id: i64, by: i64, how: i64) -> Work<()> {
 fn hide_all(conn: &Connection, first: i64, last: i64) -> Work<()> {
     const SQL: &str = "SELECT e.id FROM entry e LEFT JOIN amendment a ON a.id = e.id
                        WHERE e.id BETWEEN ?1 AND ?2 AND e.kind = 1 AND e.payload IS NOT NULL AND a.gone IS NULL";
-    let mut statement = conn.prepare(SQL)?;
-    let mut ids = statement.query([first, last])?;
-    while let Some(r) = ids.next()? {
-        if let Some(message) = current(conn, r.get(0)?)? {
-            message.hide(conn)?;
+    let ids: Vec<i64> =
+        conn.prepare_cached(SQL)?.query_map([first, last], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
+    index::taking_out(conn, i64::try_from(ids.len()).unwrap_or(i64::MAX), || {
+        for id in ids {
+            if let Some(message) = current(conn, id)? {
+                message.hide(conn)?;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Erases the payloads of all content entries of a range.
 fn erase_all(conn: &Connection, first: i64, last: i64) -> Work<()> {
-    const NEXT: &str = "SELECT id, kind FROM entry WHERE id BETWEEN ?1 AND ?2 AND payload IS NOT NULL ORDER BY id LIMIT 1000";
+    const NEXT: &str =
+        "SELECT id, kind FROM entry WHERE id BETWEEN ?1 AND ?2 AND payload IS NOT NULL ORDER BY id LIMIT 1000";
     let mut from = first;
     loop {
         // In portions, because what is being walked over must not change meanwhile.

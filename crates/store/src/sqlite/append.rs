@@ -115,9 +115,7 @@ impl LogEnd {
 pub(super) fn project(conn: &Connection, entry: &Entry) -> Work<()> {
     let id = entry_id(entry.room, entry.seq);
     match &entry.body {
-        Some(EntryBody::Message(message)) => {
-            amend::show(conn, id, entry.shown_at().millis(), entry.author, message)
-        }
+        Some(EntryBody::Message(message)) => amend::show(conn, id, entry.shown_at().millis(), entry.author, message),
         Some(EntryBody::Edit(edit)) => amend::edit(conn, entry.room, id, edit),
         Some(EntryBody::Retraction { of }) => amend::retract(conn, entry.room, id, *of),
         Some(EntryBody::Removal(removal)) => amend::remove(conn, entry.room, id, removal),

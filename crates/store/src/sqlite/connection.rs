@@ -76,8 +76,8 @@ impl Connections {
     }
 
     fn open(&self, flags: OpenFlags) -> Work<Connection> {
-        let conn = Connection::open_with_flags(&self.path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .map_err(Fail::from)?;
+        let conn =
+            Connection::open_with_flags(&self.path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(Fail::from)?;
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
         // Without this guarantee SQLite compiles a statement again whenever it is bound to other values.

@@ -71,7 +71,11 @@ pub(super) fn snapshot(conn: &Connection) -> Work<Snapshot> {
     let rooms: Vec<Room> = all(conn, ROOM)?;
     Ok(Snapshot {
         categories: all(conn, CATEGORY)?,
-        rooms: rooms.into_iter().map(|room| (roles.remove(&room.id).unwrap_or_default(), room)).map(|(l, r)| (r, l)).collect(),
+        rooms: rooms
+            .into_iter()
+            .map(|room| (roles.remove(&room.id).unwrap_or_default(), room))
+            .map(|(l, r)| (r, l))
+            .collect(),
         users: all(conn, USER)?,
         groups: all(conn, GROUP)?,
     })

@@ -48,9 +48,7 @@ impl Fail {
         match said.code {
             ErrorCode::DiskFull => StoreError::Full,
             // The memory that connections share is a file too; on a full disk it cannot grow.
-            ErrorCode::SystemIoFailure
-                if matches!(said.extended_code, SQLITE_IOERR_SHMSIZE | SQLITE_IOERR_SHMMAP) =>
-            {
+            ErrorCode::SystemIoFailure if matches!(said.extended_code, SQLITE_IOERR_SHMSIZE | SQLITE_IOERR_SHMMAP) => {
                 StoreError::Full
             }
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => unavailable("it is busy for too long"),

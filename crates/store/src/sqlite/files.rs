@@ -46,7 +46,8 @@ impl Files for SqliteStore {
     }
 
     async fn finish_file(&self, file: FileRef, thumbnail: Option<Bytes>) -> Result<()> {
-        const PARTS: &str = "SELECT count(*), coalesce(max(i) + 1, 0), coalesce(sum(length(bytes)), 0) FROM chunk WHERE file = ?1";
+        const PARTS: &str =
+            "SELECT count(*), coalesce(max(i) + 1, 0), coalesce(sum(length(bytes)), 0) FROM chunk WHERE file = ?1";
         const FINISH: &str = "UPDATE file SET ref = ?2 WHERE no = ?1";
         const THUMBNAIL: &str = "INSERT OR REPLACE INTO thumbnail (file, bytes) VALUES (?1, ?2)";
         self.threads
@@ -91,15 +92,12 @@ impl Files for SqliteStore {
     async fn chunk(&self, id: FileId, index: u32) -> Result<Option<Bytes>> {
         const SQL: &str = "SELECT c.bytes FROM file f JOIN chunk c ON c.file = f.no
                            WHERE f.id = ?1 AND f.ref IS NOT NULL AND c.i = ?2";
-        self.threads
-            .read("reading a part of a file", move |tx, _| {
-                blob(tx, SQL, params![id.0.as_bytes(), index])
-            })
-            .await
+        self.threads.read("reading a part of a file", move |tx, _| blob(tx, SQL, params![id.0.as_bytes(), index])).await
     }
 
     async fn thumbnail(&self, id: FileId) -> Result<Option<Bytes>> {
-        const SQL: &str = "SELECT t.bytes FROM file f JOIN thumbnail t ON t.file = f.no WHERE f.id = ?1 AND f.ref IS NOT NULL";
+        const SQL: &str =
+            "SELECT t.bytes FROM file f JOIN thumbnail t ON t.file = f.no WHERE f.id = ?1 AND f.ref IS NOT NULL";
         self.threads
             .read("reading the small version of a file", move |tx, _| blob(tx, SQL, params![id.0.as_bytes()]))
             .await

@@ -60,9 +60,7 @@ impl RoomLog for SqliteStore {
     }
 
     async fn find_sent(&self, room: RoomId, author: PrincipalId, client_id: ClientId) -> Result<Option<Entry>> {
-        self.threads
-            .read("looking up a client id", move |tx, _| append::find_sent(tx, room, author, client_id.0))
-            .await
+        self.threads.read("looking up a client id", move |tx, _| append::find_sent(tx, room, author, client_id.0)).await
     }
 
     async fn stored(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Stored>> {
@@ -140,9 +138,9 @@ fn window(head: Seq, from: From, focus: Option<Seq>, limit: usize) -> (Seq, Seq)
 
 /// The message that is shown first among those shown at `time` or later.
 fn first_shown(conn: &Connection, room: RoomId, time: Time) -> Work<Option<Seq>> {
-    const SQL: &str = "SELECT id FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at >= ?2 ORDER BY shown_at, id LIMIT 1";
-    let id: Option<i64> =
-        conn.prepare_cached(SQL)?.query_row([room.0, time.millis()], |r| r.get(0)).optional()?;
+    const SQL: &str =
+        "SELECT id FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at >= ?2 ORDER BY shown_at, id LIMIT 1";
+    let id: Option<i64> = conn.prepare_cached(SQL)?.query_row([room.0, time.millis()], |r| r.get(0)).optional()?;
     Ok(id.map(seq_of))
 }
 
@@ -183,8 +181,7 @@ fn last_at(conn: &Connection, room: RoomId, at: Time) -> Work<Option<Seq>> {
     const AT: &str = "SELECT at FROM entry WHERE id = ?1";
     const SHOWN: &str = "SELECT max(id) FROM entry WHERE id BETWEEN ?1 AND ?2 AND shown_at <= ?3";
     const IMPORTED: &str = "SELECT id FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at <= ?2 ORDER BY shown_at DESC, id DESC LIMIT 1";
-    const IMPORTED_UNORDERED: &str =
-        "SELECT max(id) FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at <= ?2";
+    const IMPORTED_UNORDERED: &str = "SELECT max(id) FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at <= ?2";
     let Some(end) = LogEnd::load(conn, room)? else { return Ok(None) };
 
     let (mut known, mut beyond) = (0, end.head.seq.0 + 1);
@@ -199,10 +196,9 @@ fn last_at(conn: &Connection, room: RoomId, at: Time) -> Work<Option<Seq>> {
         }
     }
     // `said` may lie after `at` if whoever imported it says so; then the place is before.
-    let own: Option<i64> = conn.prepare_cached(SHOWN)?.query_row(
-        [entry_id(room, Seq(1)), entry_id(room, Seq(known)), at.millis()],
-        |r| r.get(0),
-    )?;
+    let own: Option<i64> = conn
+        .prepare_cached(SHOWN)?
+        .query_row([entry_id(room, Seq(1)), entry_id(room, Seq(known)), at.millis()], |r| r.get(0))?;
     let sql = if end.in_order { IMPORTED } else { IMPORTED_UNORDERED };
     let message: Option<i64> = conn
         .prepare_cached(sql)?

@@ -40,7 +40,7 @@ use threads::Threads;
 pub const FILE_NAME: &str = "holdfast.db";
 
 /// How a database is opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct SqliteOptions {
     /// Threads that read.
     pub readers: usize,
@@ -71,7 +71,8 @@ impl SqliteStore {
         let path = database_path(dir_or_file.as_ref());
         let connections = Connections::new(path, if options.durable { "FULL" } else { "NORMAL" });
         let mut first = connections.writing()?;
-        migrate::migrate(&mut first, migrate::MIGRATIONS).map_err(|e| e.while_doing("bringing the schema up to date"))?;
+        migrate::migrate(&mut first, migrate::MIGRATIONS)
+            .map_err(|e| e.while_doing("bringing the schema up to date"))?;
         let threads = Threads::start(&connections, first, options.readers)?;
         Ok(SqliteStore { threads: std::sync::Arc::new(threads), connections })
     }

@@ -16,6 +16,10 @@ const PORTION: i64 = 1_000;
 /// Walks all logs from their first entries on. Client ids and what belongs to one person do not follow from the logs and stay.
 pub(super) fn rebuild(tx: &Transaction<'_>) -> Work<()> {
     index::clear(tx)?;
+    index::rewriting(tx, || walk_all(tx))
+}
+
+fn walk_all(tx: &Transaction<'_>) -> Work<()> {
     directory::clear(tx)?;
     tx.execute_batch(
         "DELETE FROM room_head; DELETE FROM amendment; DELETE FROM edit; DELETE FROM mention; UPDATE file SET seq = NULL;",
@@ -98,8 +102,11 @@ impl Walk<'_> {
 }
 
 fn read_portion(conn: &Connection, after: i64) -> Work<Vec<(Entry, Time, i64)>> {
-    const SQL: &str =
-        concat!("SELECT ", entry_columns!(), ", e.shown_at, e.ordinal FROM entry e WHERE e.id > ?1 ORDER BY e.id LIMIT ?2");
+    const SQL: &str = concat!(
+        "SELECT ",
+        entry_columns!(),
+        ", e.shown_at, e.ordinal FROM entry e WHERE e.id > ?1 ORDER BY e.id LIMIT ?2"
+    );
     let mut statement = conn.prepare_cached(SQL)?;
     let mut rows = statement.query([after, PORTION])?;
     let mut portion = Vec::new();

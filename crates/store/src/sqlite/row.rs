@@ -79,8 +79,7 @@ pub(super) fn load_entry(conn: &Connection, room: RoomId, seq: Seq) -> Work<Opti
 pub(super) fn load_body(conn: &Connection, id: i64) -> Work<Option<(u16, Option<EntryBody>)>> {
     const SQL: &str = "SELECT kind, payload FROM entry WHERE id = ?1";
     let mut statement = conn.prepare_cached(SQL)?;
-    let found: Option<(u16, Option<String>)> =
-        statement.query_row([id], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+    let found: Option<(u16, Option<String>)> = statement.query_row([id], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
     let Some((kind, payload)) = found else { return Ok(None) };
     let body = payload.map(|p| EntryBody::decode(kind, &p)).transpose().map_err(|e| unreadable(id, &e))?;
     Ok(Some((kind, body)))

@@ -41,9 +41,7 @@ impl Search for SqliteStore {
         after: Option<(Time, RoomId, Seq)>,
         limit: usize,
     ) -> Result<Hits> {
-        self.threads
-            .read("listing mentions", move |tx, _| mentions(tx, user, &rooms, after, limit))
-            .await
+        self.threads.read("listing mentions", move |tx, _| mentions(tx, user, &rooms, after, limit)).await
     }
 }
 
@@ -188,7 +186,8 @@ impl Searching<'_> {
 
     /// The first and last id of messages shown between two times in a log whose shown times rise.
     fn ids_shown(&self, end: &LogEnd, from: i64, until: i64) -> Work<Option<(i64, i64)>> {
-        const FIRST: &str = "SELECT id FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at >= ?2 ORDER BY shown_at, id LIMIT 1";
+        const FIRST: &str =
+            "SELECT id FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at >= ?2 ORDER BY shown_at, id LIMIT 1";
         const LAST: &str = "SELECT id FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at <= ?2 ORDER BY shown_at DESC, id DESC LIMIT 1";
         let one = |sql: &str, time: i64| -> Work<Option<i64>> {
             Ok(self.conn.prepare_cached(sql)?.query_row([end.room.0, time], |r| r.get(0)).optional()?)

@@ -82,11 +82,9 @@ pub(super) fn expression(words: &[String], how: Words) -> Option<String> {
 
 fn read_marks(marked: &str) -> Vec<(usize, usize)> {
     let mut marks = Vec::new();
-    let mut marks_before = 0;
     let mut open = 0;
-    for (at, c) in marked.match_indices([OPEN, CLOSE]) {
+    for (marks_before, (at, c)) in marked.match_indices([OPEN, CLOSE]).enumerate() {
         let at = at - marks_before;
-        marks_before += 1;
         if c.starts_with(OPEN) {
             open = at;
         } else {

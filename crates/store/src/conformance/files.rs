@@ -1,0 +1,145 @@
+//! Uploaded files.
+
+use super::support::*;
+use crate::{Store, StoreError};
+use bytes::Bytes;
+use holdfast_domain::chain::Digest;
+use holdfast_domain::entry::{FileRef, Message};
+use holdfast_domain::{EntryBody, FileId, RoomId, Seq};
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub(crate) async fn a_file_is_seen_when_it_is_complete(store: Arc<dyn Store>) {
+    let file = reference(1);
+    store.begin_file(file.id, ROOM, ANA, at(5)).await.unwrap();
+    assert!(matches!(store.begin_file(file.id, ROOM, ANA, at(5)).await, Err(StoreError::Taken { .. })));
+    store.put_chunk(file.id, 1, Bytes::from_static(b"rest")).await.unwrap();
+    assert!(store.file(file.id).await.unwrap().is_none());
+    assert!(store.chunk(file.id, 1).await.unwrap().is_none());
+    // A part of it is not there yet.
+    assert!(matches!(store.finish_file(file.clone(), None).await, Err(StoreError::Missing { .. })));
+    store.put_chunk(file.id, 0, Bytes::from_static(b"wrong, and again")).await.unwrap();
+    store.put_chunk(file.id, 0, Bytes::from_static(b"begin-")).await.unwrap();
+    store.finish_file(file.clone(), Some(Bytes::from_static(b"small"))).await.unwrap();
+
+    let stored = store.file(file.id).await.unwrap().unwrap();
+    assert_eq!(
+        (stored.file, stored.room, stored.by, stored.at, stored.message),
+        (file.clone(), ROOM, ANA, at(5), None)
+    );
+    assert_eq!(store.chunk(file.id, 0).await.unwrap().as_deref(), Some(&b"begin-"[..]));
+    assert_eq!(store.chunk(file.id, 1).await.unwrap().as_deref(), Some(&b"rest"[..]));
+    assert!(store.chunk(file.id, 2).await.unwrap().is_none());
+    assert_eq!(store.thumbnail(file.id).await.unwrap().as_deref(), Some(&b"small"[..]));
+
+    // Complete is complete.
+    let late = store.put_chunk(file.id, 2, Bytes::from_static(b"late")).await;
+    assert!(matches!(late, Err(StoreError::Missing { .. })), "{late:?}");
+    store.abandon_file(file.id).await.unwrap();
+    assert!(store.file(file.id).await.unwrap().is_some());
+
+    let other = reference(2);
+    assert!(matches!(store.put_chunk(other.id, 0, Bytes::new()).await, Err(StoreError::Missing { .. })));
+    store.begin_file(other.id, ROOM, ANA, at(6)).await.unwrap();
+    store.abandon_file(other.id).await.unwrap();
+    assert!(matches!(store.finish_file(other, None).await, Err(StoreError::Missing { .. })));
+}
+
+pub(crate) async fn a_message_takes_its_files(store: Arc<dyn Store>) {
+    make_rooms(&*store, &[ROOM, OTHER]).await;
+    for n in 1..=4 {
+        upload(&*store, n, ROOM).await;
+    }
+    let with = |files: &[u128]| {
+        let files = files.iter().map(|n| reference(*n)).collect();
+        EntryBody::Message(Message { text: "see".into(), files, ..Message::default() })
+    };
+    let sent = draft(ROOM, ANA, with(&[1, 2]));
+    let seq = write(&*store, vec![sent.clone()]).await[0].seq;
+    assert_eq!(store.file(reference(1).id).await.unwrap().unwrap().message, Some(seq));
+    // Sent again it takes nothing, and is no error.
+    write(&*store, vec![sent]).await;
+
+    let begun = reference(9);
+    store.begin_file(begun.id, ROOM, ANA, at(0)).await.unwrap();
+    for (room, files) in [(ROOM, &[3, 1][..]), (OTHER, &[3]), (ROOM, &[9]), (ROOM, &[77]), (ROOM, &[3, 3])] {
+        let refused = store.append(vec![draft(room, ANA, with(files))]).await;
+        assert!(matches!(refused, Err(StoreError::Missing { .. })), "{refused:?}");
+    }
+    let last = put(&*store, ROOM, ANA, with(&[3])).await;
+    let listed = async |before, limit| {
+        let files = store.files_in(ROOM, before, limit).await.unwrap();
+        files.iter().map(|f| f.file.id.0.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None, 10).await.len(), 3);
+    assert_eq!(listed(None, 1).await, [3]);
+    assert_eq!(listed(Some(last), 10).await.len(), 2);
+    assert!(listed(Some(seq), 10).await.is_empty());
+    assert!(store.files_in(OTHER, None, 10).await.unwrap().is_empty());
+}
+
+pub(crate) async fn files_go_with_what_is_erased(store: Arc<dyn Store>) {
+    make_rooms(&*store, &[ROOM]).await;
+    let mut seqs = Vec::new();
+    for n in 1..=4 {
+        upload(&*store, n, ROOM).await;
+        let message = Message { text: "see".into(), files: vec![reference(n)], ..Message::default() };
+        seqs.push(put(&*store, ROOM, ANA, EntryBody::Message(message)).await);
+    }
+    let there = async |n| store.file(reference(n).id).await.unwrap().is_some();
+    let listed = async || store.files_in(ROOM, None, 10).await.unwrap().len();
+
+    put(&*store, ROOM, ANA, EntryBody::Retraction { of: seqs[3] }).await;
+    put(&*store, ROOM, ANA, remove(&[seqs[2]], false)).await;
+    assert!(there(4).await && there(3).await);
+    assert_eq!(listed().await, 2);
+    put(&*store, ROOM, ANA, remove(&[seqs[2]], true)).await;
+    assert!(!there(3).await);
+    put(&*store, ROOM, ANA, EntryBody::Purge { through: seqs[0] }).await;
+    assert!(!there(1).await && there(2).await);
+    assert!(store.chunk(reference(1).id, 0).await.unwrap().is_none());
+    assert_eq!(listed().await, 1);
+
+    let gone = EntryBody::RoomDeleted { id: ROOM, name: "Room 1".into(), last_seq: Seq(1), last_hash: Digest([0; 32]) };
+    put(&*store, RoomId::POOL, ANA, gone).await;
+    assert!(!there(2).await && !there(4).await);
+}
+
+pub(crate) async fn loose_files_are_swept(store: Arc<dyn Store>) {
+    make_rooms(&*store, &[ROOM]).await;
+    for n in 1..=25 {
+        upload(&*store, n, ROOM).await;
+    }
+    let begun = reference(99);
+    store.begin_file(begun.id, ROOM, ANA, at(99)).await.unwrap();
+    store.put_chunk(begun.id, 0, Bytes::from_static(b"x")).await.unwrap();
+    let message = Message { text: "see".into(), files: vec![reference(2)], ..Message::default() };
+    put(&*store, ROOM, ANA, EntryBody::Message(message)).await;
+
+    assert_eq!(store.sweep_files(at(2)).await.unwrap(), 1);
+    assert_eq!(store.sweep_files(at(1000)).await.unwrap(), 24);
+    assert_eq!(store.sweep_files(at(1000)).await.unwrap(), 0);
+    assert!(store.file(reference(2).id).await.unwrap().is_some());
+    assert!(store.thumbnail(reference(3).id).await.unwrap().is_none());
+}
+
+fn reference(n: u128) -> FileRef {
+    FileRef {
+        id: FileId(Uuid::from_u128(n)),
+        name: format!("file {n}.txt"),
+        bytes: 10,
+        media_type: "text/plain".into(),
+        sha256: Digest::of(b"begin-rest"),
+        width: None,
+        height: None,
+        thumbnail: false,
+    }
+}
+
+/// A complete file, uploaded `n` milliseconds after the start.
+async fn upload(store: &dyn Store, n: u128, room: RoomId) {
+    let file = reference(n);
+    store.begin_file(file.id, room, ANA, at(i64::try_from(n).unwrap())).await.unwrap();
+    store.put_chunk(file.id, 0, Bytes::from_static(b"begin-rest")).await.unwrap();
+    store.finish_file(file, Some(Bytes::from_static(b"small"))).await.unwrap();
+}
