@@ -151,7 +151,7 @@ test('a picture is uploaded and shown as a thumbnail', async () => {
   await say(ana, 'The curve this morning.');
   const image = message(bo, 'The curve this morning').getByRole('img', { name: 'Picture curve.png' });
   await until('the thumbnail has been drawn', () => image.evaluate((element) => element.complete && element.naturalWidth > 0));
-  await bo.getByRole('button', { name: 'Files' }).click();
+  await bo.getByRole('button', { name: 'Files', exact: true }).click();
   await bo.getByRole('complementary').getByRole('link', { name: 'curve.png' }).waitFor();
   await bo.getByRole('button', { name: 'Close the panel' }).click();
 });

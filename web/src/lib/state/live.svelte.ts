@@ -104,6 +104,11 @@ class Live {
     this.#connection.send({ type: 'typing', room });
   }
 
+  /** What was being written has been sent: the next letter is news again. */
+  typed(): void {
+    this.#typedAt = 0;
+  }
+
   async loadInvitations(): Promise<void> {
     try {
       this.invitations = (await api.invitations()).items;
