@@ -29,6 +29,14 @@ impl Http {
         Self { token: Some(token.to_owned()), ..Self::new(host) }
     }
 
+    /// From now on to another server of the same data, still signed in.
+    pub fn move_to(&mut self, host: &str) {
+        if self.host != host {
+            host.clone_into(&mut self.host);
+            self.connection = None;
+        }
+    }
+
     /// Signs in.
     ///
     /// # Errors

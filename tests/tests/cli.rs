@@ -35,7 +35,7 @@ fn story(data: &Path) {
     assert_eq!(json("room list")["items"].as_array().unwrap().len(), 0, "--what-if made a room");
     let room = json("room add Pumps --category Work --privacy closed --member bo --manager ana");
     assert_eq!((&room["name"], &room["privacy"]), (&"Pumps".into(), &"closed".into()));
-    json("room roles Pumps --add-member watch --what-if");
+    json("room roles Pumps --add-member ana --what-if");
     json("room set Pumps --subject valves");
     assert_eq!(json("room show pumps")["subject"], "valves");
     assert_eq!(json("message post Pumps hello --as bo")["author"]["name"], "bo");

@@ -106,7 +106,7 @@ fn write(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut sent = Vec::new();
-        let mut http: Option<(String, Http)> = None;
+        let mut http: Option<Http> = None;
         while stop.load(Ordering::Acquire) == 0 {
             let mut message = Sent { client_id: Uuid::new_v4(), seqs: Vec::new() };
             let body = json!({ "client_id": message.client_id, "text": format!("{writer}: {}", sent.len()) });
@@ -128,23 +128,19 @@ fn write(
     })
 }
 
-async fn post(
-    writer: usize,
-    room: i64,
-    address: &Mutex<String>,
-    http: &mut Option<(String, Http)>,
-    body: &Value,
-) -> Option<i64> {
+async fn post(writer: usize, room: i64, address: &Mutex<String>, http: &mut Option<Http>, body: &Value) -> Option<i64> {
     let now = address.lock().unwrap().clone();
-    if http.as_ref().is_none_or(|(at, _)| *at != now) {
+    if let Some(http) = http {
+        http.move_to(&now);
+    } else {
         let mut fresh = Http::new(&now);
         if fresh.sign_in(&format!("writer{writer}"), "correct horse battery").await.is_err() {
             tokio::task::yield_now().await;
             return None;
         }
-        *http = Some((now, fresh));
+        *http = Some(fresh);
     }
-    let (_, connection) = http.as_mut()?;
+    let connection = http.as_mut()?;
     match connection.post(&format!("/rooms/{room}/messages"), body).await {
         Ok((200 | 201, entry)) => Some(entry["seq"].as_i64().unwrap()),
         Ok((503 | 429, _)) => None,

@@ -21,7 +21,7 @@ fn pool(data: &Path) {
     for args in [
         &["user", "add", "bo", "--generate-password"][..],
         &["category", "add", "Work"],
-        &["room", "add", "Pumps", "--category", "Work", "--member", "bo", "--manager", "ana"],
+        &["room", "add", "Pumps", "--category", "Work", "--member", "bo", "--member", "ana"],
         &["message", "post", "Pumps", "one", "--as", "bo"],
         &["message", "post", "Pumps", "two", "--as", "ana", "--title", "A story", "--alert"],
         &["message", "post", "Pumps", "with a file", "--as", "ana", "--file", picture.to_str().unwrap()],

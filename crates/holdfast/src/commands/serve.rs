@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -45,10 +45,12 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<Exit> {
     })?;
     let address = tcp.local_addr().context("asking for the address we listen on")?;
     let control = listen_on_socket(&dir)?;
+    // Signals are ours before anybody is told that we are here.
+    let shutdown = CancellationToken::new();
+    let signals = Signals::new()?;
+    let signals = tokio::spawn(signals.wait(shutdown.clone()));
     announce(context.out, &config, address, pool.first_user_code().as_deref());
 
-    let shutdown = CancellationToken::new();
-    let signals = tokio::spawn(wait_for_signals(shutdown.clone()));
     let served = pool.serve(tcp, control, shutdown).await;
     signals.abort();
     // The socket goes first, so that commands wait for the lock instead of asking somebody who is leaving.
@@ -108,23 +110,32 @@ fn announce(out: crate::output::Output, config: &Config, address: SocketAddr, co
     });
 }
 
-/// The first signal begins the end; the second is the end.
-async fn wait_for_signals(shutdown: CancellationToken) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::warn!("signals cannot be waited for; a signal will end the server at once");
-        return;
-    };
-    for times in 0.. {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
+/// The signals that end a server.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("preparing for signals");
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    }
+
+    /// The first signal begins the end; the second is the end.
+    async fn wait(mut self, shutdown: CancellationToken) {
+        for times in 0.. {
+            tokio::select! {
+                _ = self.term.recv() => {}
+                _ = self.int.recv() => {}
+            }
+            if times > 0 {
+                tracing::warn!("a second signal: stopping at once");
+                std::process::exit(Exit::Unavailable as i32);
+            }
+            tracing::info!("stopping: no new requests are taken, those under way are answered");
+            shutdown.cancel();
         }
-        if times > 0 {
-            tracing::warn!("a second signal: stopping at once");
-            std::process::exit(Exit::Unavailable as i32);
-        }
-        tracing::info!("stopping: no new requests are taken, those under way are answered");
-        shutdown.cancel();
     }
 }
 
