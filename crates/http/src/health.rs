@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn routes() -> OpenApiRouter<Door> {
-    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
+    OpenApiRouter::new().routes(routes!(is_live)).routes(routes!(is_ready))
 }
 
 /// How the server is.
@@ -26,7 +26,7 @@ struct Health {
 
 /// Whether the process answers at all. Needs no sign-in.
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Health)))]
-async fn live() -> Json<Health> {
+async fn is_live() -> Json<Health> {
     Json(Health { status: "live" })
 }
 
@@ -37,7 +37,7 @@ async fn live() -> Json<Health> {
         (status = 503, body = crate::problem::Document, content_type = "application/problem+json"),
         (status = 507, body = crate::problem::Document, content_type = "application/problem+json"),
     ))]
-async fn ready(State(door): State<Door>) -> Result<Json<Health>> {
+async fn is_ready(State(door): State<Door>) -> Result<Json<Health>> {
     match tokio::time::timeout(PATIENCE, door.chat.check_ready()).await {
         Ok(Ok(())) => Ok(Json(Health { status: "ready" })),
         Ok(Err(error @ (holdfast_chat::ChatError::Unavailable(_) | holdfast_chat::ChatError::StorageFull))) => {

@@ -7,7 +7,7 @@ use holdfast_chat::ChatError;
 use holdfast_domain::Invalid;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Described, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
 /// The result of a handler.
@@ -249,26 +249,27 @@ impl IntoResponse for Problem {
 pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
-    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
-        let mut by_status: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
-        for code in Code::ALL {
-            let (status, word, _) = code.facts();
-            // Answered by the router, not by an operation of the document.
-            if code != Code::MethodNotAllowed {
-                by_status.entry(status.as_u16().to_string()).or_default().push(word);
-            }
-        }
-        by_status
-            .into_iter()
-            .map(|(status, words)| {
-                let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-                let description = words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or ");
-                let response = ResponseBuilder::new()
-                    .description(description)
-                    .content("application/problem+json", content)
-                    .build();
-                (status, RefOr::T(response))
-            })
-            .collect()
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let refer = |name: &String| RefOr::Ref(Ref::new(format!("#/components/responses/{name}")));
+        described().iter().map(|(name, _)| (name["Refused".len()..].to_owned(), refer(name))).collect()
     }
+}
+
+/// A description of each status with which a problem comes, by the name that operations refer to it by.
+pub(crate) fn described() -> BTreeMap<String, Described> {
+    let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
+    for code in Code::ALL {
+        let (status, word, _) = code.facts();
+        // Answered by the router, not by an operation of the document.
+        if code != Code::MethodNotAllowed {
+            by_status.entry(status.as_u16()).or_default().push(word);
+        }
+    }
+    let described = by_status.into_iter().map(|(status, words)| {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let words = words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or ");
+        let response = ResponseBuilder::new().description(words).content("application/problem+json", content).build();
+        (format!("Refused{status}"), response)
+    });
+    described.collect()
 }

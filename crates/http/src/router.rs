@@ -9,7 +9,7 @@ use crate::extract::Operator;
 use crate::health;
 use crate::metrics;
 use crate::options::HttpOptions;
-use crate::problem::{Code, Document, Problem};
+use crate::problem::{self, Code, Document, Problem};
 use around::{Around, around};
 use axum::extract::State;
 use axum::http::header;
@@ -80,15 +80,15 @@ fn described() -> (Router<Door>, utoipa::openapi::OpenApi) {
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(Document, api::live::Frame, api::live::Say)),
-    modifiers(&Keys),
+    modifiers(&Shared),
     security(("session" = []), ("token" = [])),
 )]
 struct Description;
 
-/// The ways to say who one is.
-struct Keys;
+/// What many operations refer to: refusals, and the ways to say who one is.
+struct Shared;
 
-impl Modify for Keys {
+impl Modify for Shared {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let cookie = ApiKeyValue::with_description(
             crate::extract::SESSION_COOKIE,
@@ -99,6 +99,9 @@ impl Modify for Keys {
             .description(Some("A token made under `POST /api/v1/me/tokens`."))
             .build();
         let components = document.components.get_or_insert_default();
+        for (name, response) in problem::described() {
+            components.responses.insert(name, response.into());
+        }
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         components.add_security_scheme("token", SecurityScheme::Http(token));
     }

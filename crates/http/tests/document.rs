@@ -7,7 +7,22 @@
     reason = "a test may stop at the first thing that is wrong"
 )]
 
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::{env, fs};
+
+#[test]
+fn operations_have_names_of_their_own() {
+    let document: Value = serde_json::from_str(&holdfast_http::openapi()).unwrap();
+    let mut seen = BTreeSet::new();
+    for item in document["paths"].as_object().unwrap().values() {
+        for operation in item.as_object().unwrap().values() {
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(seen.insert(name.to_owned()), "two operations are called {name}");
+            assert!(operation["summary"].is_string(), "{name} has no summary");
+        }
+    }
+}
 
 #[test]
 fn the_document_that_is_checked_in_is_current() {

@@ -46,6 +46,7 @@ pub(crate) struct Entry {
 /// What happened.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[schema(as = EntryContent)]
 enum What {
     /// Somebody said something. Shown as it reads now.
     Message {
@@ -100,6 +101,7 @@ enum What {
 
 /// A message as it reads now.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessageNow)]
 struct Message {
     /// Plain text; of a story, its body.
     text: String,
@@ -139,6 +141,7 @@ struct Removed {
 /// The ways in which a message goes out of sight.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = RemovedHow)]
 enum How {
     /// By its author.
     Retracted,
@@ -229,6 +232,7 @@ impl From<RemovedView> for Removed {
 
 /// Entries of one room, ascending.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EntryPage)]
 struct Page {
     room: i64,
     entries: Vec<Entry>,

@@ -28,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 /// Something to say.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewMessage)]
 struct Draft {
     /// The sender's own name for it. Sending the same again yields the same entry, so a client whose connection broke simply
     /// sends again.
@@ -71,6 +72,7 @@ async fn post(
 /// A new text for a message.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewEdit)]
 struct Change {
     /// The sender's own name for this change.
     client_id: Uuid,

@@ -119,6 +119,7 @@ async fn status(State(door): State<Door>, By(caller): By) -> Result<Json<Status>
 
 /// Something that an administrator did.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditRecord)]
 struct Record {
     /// Its number in the pool's log.
     seq: i64,

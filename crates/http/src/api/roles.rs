@@ -60,6 +60,7 @@ struct ChangeRoles {
 /// Numbers of users and groups that come into a list and go out of it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = ListChange)]
 pub(crate) struct Come {
     pub(super) add: Vec<i64>,
     pub(super) remove: Vec<i64>,

@@ -76,6 +76,7 @@ struct CategoryName {
 
 /// What the caller is to a room.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MyRoom)]
 struct Mine {
     /// Of an open room, everybody whom its category admits is a member.
     member: bool,
@@ -125,6 +126,7 @@ words! {
 /// Something that somebody may do in a room.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = RoomRight)]
 enum Right {
     /// Enter and follow it.
     Join,

@@ -26,9 +26,9 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
         .routes(routes!(users, add_user))
         .routes(routes!(user, change_user, disable_user))
         .routes(routes!(reset_password))
-        .routes(routes!(sessions, end_sessions))
-        .routes(routes!(tokens, add_token))
-        .routes(routes!(end_token))
+        .routes(routes!(user_sessions, end_user_sessions))
+        .routes(routes!(user_tokens, add_user_token))
+        .routes(routes!(end_user_token))
 }
 
 words! {
@@ -228,7 +228,7 @@ async fn reset_password(
 
 /// Where a user is signed in, newest first.
 #[utoipa::path(get, path = "/users/{user}/sessions", tag = "users", responses((status = 200, body = List<Session>), Refusals))]
-async fn sessions(State(door): State<Door>, By(caller): By, Path(user): Path<i64>) -> Result<Json<List<Session>>> {
+async fn user_sessions(State(door): State<Door>, By(caller): By, Path(user): Path<i64>) -> Result<Json<List<Session>>> {
     let sign_ins = door.chat.sign_ins(&caller, PrincipalId(user)).await?;
     Ok(Json(List::whole(sign_ins.into_iter().map(|s| Session::of(s, caller.by)).collect())))
 }
@@ -241,20 +241,20 @@ struct Ended {
 
 /// Ends all sign-ins of a user.
 #[utoipa::path(delete, path = "/users/{user}/sessions", tag = "users", responses((status = 200, body = Ended), Refusals))]
-async fn end_sessions(State(door): State<Door>, By(caller): By, Path(user): Path<i64>) -> Result<Json<Ended>> {
+async fn end_user_sessions(State(door): State<Door>, By(caller): By, Path(user): Path<i64>) -> Result<Json<Ended>> {
     Ok(Json(Ended { ended: door.chat.end_sign_ins(&caller, PrincipalId(user)).await? }))
 }
 
 /// A user's tokens, newest first.
 #[utoipa::path(get, path = "/users/{user}/tokens", tag = "users", responses((status = 200, body = List<Token>), Refusals))]
-async fn tokens(State(door): State<Door>, By(caller): By, Path(user): Path<i64>) -> Result<Json<List<Token>>> {
+async fn user_tokens(State(door): State<Door>, By(caller): By, Path(user): Path<i64>) -> Result<Json<List<Token>>> {
     let tokens = door.chat.tokens(&caller, PrincipalId(user)).await?;
     Ok(Json(List::whole(tokens.into_iter().map(Token::from).collect())))
 }
 
 /// Makes a token for a user, as bots need. Its secret is shown this once.
 #[utoipa::path(post, path = "/users/{user}/tokens", tag = "users", responses((status = 201, body = MadeToken), Refusals))]
-async fn add_token(
+async fn add_user_token(
     State(door): State<Door>,
     By(caller): By,
     Path(user): Path<i64>,
@@ -265,7 +265,7 @@ async fn add_token(
 
 /// Ends one of a user's tokens.
 #[utoipa::path(delete, path = "/users/{user}/tokens/{token}", tag = "users", responses((status = 204), Refusals))]
-async fn end_token(
+async fn end_user_token(
     State(door): State<Door>,
     By(caller): By,
     Path((user, token)): Path<(i64, i64)>,

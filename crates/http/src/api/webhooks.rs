@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 
 /// What stands beside it, since its address is itself the secret.
 pub(crate) fn hooks() -> OpenApiRouter<Door> {
-    OpenApiRouter::new().routes(routes!(post))
+    OpenApiRouter::new().routes(routes!(post_by_webhook))
 }
 
 /// A webhook of a room, without its secret.
@@ -112,7 +112,7 @@ struct HookMessage {
 /// Says something in the webhook's room. Needs no sign-in: the address is the secret.
 #[utoipa::path(post, path = "/hooks/{secret}", tag = "webhooks", security(()),
     responses((status = 201, body = Entry), (status = 200, body = Entry, description = "The client id was written before as this entry"), Refusals))]
-async fn post(
+async fn post_by_webhook(
     State(door): State<Door>,
     Path(secret): Path<String>,
     Json(message): Json<HookMessage>,

@@ -37,6 +37,10 @@ impl Document {
         let described = operation["responses"]
             .get(&status)
             .unwrap_or_else(|| panic!("{name} does not describe its answer {status}: {answer:?}"));
+        let described = match described.get("$ref").and_then(Value::as_str) {
+            Some(reference) => self.0.pointer(&reference[1..]).unwrap(),
+            None => described,
+        };
         let media_type = answer.header("content-type").split(';').next().unwrap();
         let Some(content) = described.get("content") else {
             assert!(answer.body.is_empty(), "{name} describes no body for {status}");

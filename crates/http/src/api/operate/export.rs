@@ -121,6 +121,7 @@ impl From<Stored> for StoredEntry {
 
 /// What no log holds of a user.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ExportedAccount)]
 struct Account {
     id: i64,
     /// Keys from which the password can be checked; null: there is none.
@@ -138,6 +139,7 @@ struct Account {
 
 /// Keys of SCRAM-SHA-256.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ExportedScram)]
 struct Scram {
     /// Base64.
     salt: String,
