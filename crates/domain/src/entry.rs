@@ -110,7 +110,7 @@ pub struct Edit {
 /// Messages taken out of sight by a moderator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
-    /// The messages, ascending.
+    /// The messages, ascending; when `erased`, their edits too, which the store adds.
     pub of: Vec<Seq>,
     /// Why.
     pub reason: String,

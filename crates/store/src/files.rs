@@ -27,11 +27,12 @@ pub struct StoredFile {
 /// Uploaded files.
 #[async_trait]
 pub trait Files: Send + Sync {
-    /// Begins a file: its chunks may come. Until [`Files::finish_file`] nobody sees it.
+    /// Begins a file ([`crate::StoreError::Taken`] if the number was used): its chunks may come. Until [`Files::finish_file`] nobody sees it.
     async fn begin_file(&self, id: FileId, room: RoomId, by: PrincipalId, at: Time) -> Result<()>;
     /// Keeps the `index`th chunk of a file that was begun. Durable with [`Files::finish_file`].
     async fn put_chunk(&self, id: FileId, index: u32, bytes: Bytes) -> Result<()>;
-    /// Completes a file, with its small version if there is one.
+    /// Completes a file, with its small version if there is one. It is [`crate::StoreError::Missing`] unless its chunks are there without a gap
+    /// and have as many bytes in all as it says.
     async fn finish_file(&self, file: FileRef, thumbnail: Option<Bytes>) -> Result<()>;
     /// Forgets a file that was not completed.
     async fn abandon_file(&self, id: FileId) -> Result<()>;

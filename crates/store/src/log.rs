@@ -74,9 +74,10 @@ pub enum From {
     Before(Seq),
     /// Those right after this one.
     After(Seq),
-    /// This one with half of the page before it.
+    /// This one with half of the page before it, less where the log begins. The latest page if it is beyond the end.
     Around(Seq),
-    /// As [`From::Around`] the first message shown at this time or later; the latest page if there is none.
+    /// As [`From::Around`] the message that is shown first among those shown at this time or later; the latest page if there
+    /// is none.
     At(Time),
 }
 
@@ -98,7 +99,7 @@ pub struct Page {
 pub struct Row {
     /// As it was written.
     pub entry: Entry,
-    /// The latest edit of this message: the edit's entry number, time, and content.
+    /// The latest edit of this message: the edit's entry number, time, and content. `None` once the message was purged or erased.
     pub edited: Option<Edited>,
     /// The retraction, removal or purge of this message.
     pub removed: Option<Removed>,
@@ -150,15 +151,18 @@ pub enum Gone {
 /// The append-only logs and what can be read of them.
 #[async_trait]
 pub trait RoomLog: Send + Sync {
-    /// Writes all drafts, or none, in one durable transaction: numbers and chains them in the given order (each room's in
+    /// Writes all drafts, or none, in one durable transaction, even if its caller goes away meanwhile: numbers and chains them in the given order (each room's in
     /// its own log), remembers client ids, and brings every projection in step: rooms, lists, categories, users, groups, amendments,
     /// counts, mentions, search. Answers in the order of the drafts. A draft repeated within one batch counts as repeated.
     ///
     /// A message that names files takes those that were uploaded to the same room and completed; the others are [`crate::StoreError::Missing`].
     ///
+    /// What only the transaction can know is filled in, whatever the draft says: a removal with `erased` also names the edits of its
+    /// messages, and [`EntryBody::RoomDeleted`] the end of the room's log. So read an entry's body from the answer.
+    ///
     /// A [`EntryBody::Purge`] erases the payloads of the content entries (see `Kind::is_content`) up to its `through`, and a removal
     /// with `erased` those of its messages and of their edits; their digests stay. [`EntryBody::RoomDeleted`] deletes the room's log,
-    /// files and all that hangs on it. A draft for the log of a room that exists neither already nor by an earlier draft of the batch
+    /// files and all that hangs on it; it cannot begin again. A draft for the log of a room that exists neither already nor by an earlier draft of the batch
     /// (`EntryBody::Room` begins a room's log) is [`crate::StoreError::Missing`].
     async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>>;
 
@@ -174,7 +178,7 @@ pub trait RoomLog: Send + Sync {
     /// Some entries of a log by their numbers, ascending; numbers that are not there are left out.
     async fn rows(&self, room: RoomId, seqs: Vec<Seq>) -> Result<Vec<Row>>;
 
-    /// The edits of a message, ascending: the entries themselves.
+    /// The edits of a message, ascending: the entries themselves. Erased ones are left out.
     async fn edits_of(&self, room: RoomId, seq: Seq) -> Result<Vec<Entry>>;
 
     /// The entry that a client id was written as, if it is remembered.

@@ -28,7 +28,7 @@ pub trait Maintenance: Send + Sync {
     /// Makes sure that a write would be kept now: what readiness asks. Cheap.
     async fn check_writable(&self) -> Result<()>;
     /// Copies everything, consistent as of one moment and while the store is used, to a new file. `progress` hears of parts
-    /// done and parts in all. Refuses to overwrite.
+    /// done and parts in all. Refuses to overwrite ([`crate::StoreError::Taken`]). Answers its bytes.
     async fn backup(&self, to: &Path, progress: Box<dyn Fn(u64, u64) + Send + Sync>) -> Result<u64>;
     /// Writes entries of one log exactly as they are given after those that are there, in one transaction: for bringing in a pool from
     /// an archive. Each must follow the one before it in number, time and hash, else it is [`crate::StoreError::Corrupt`] and nothing

@@ -40,7 +40,7 @@ pub struct Invitation {
 pub trait Personal: Send + Sync {
     /// The rooms somebody follows, in the order of following.
     async fn followed(&self, user: PrincipalId) -> Result<Vec<RoomId>>;
-    /// Everybody who follows a room.
+    /// Everybody who follows a room, in the order of their numbers.
     async fn followers(&self, room: RoomId) -> Result<Vec<PrincipalId>>;
     /// Follows rooms; those followed already stay where they are. A room followed for the first time counts as read to its end.
     async fn follow(&self, user: PrincipalId, rooms: Vec<RoomId>) -> Result<()>;

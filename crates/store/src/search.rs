@@ -28,7 +28,8 @@ pub enum Order {
 /// A question. Every part must hold.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// What to look for: free text, of which only letters and digits count. Empty: anything, by the other parts.
+    /// What to look for: free text, of which only letters and digits count, and not more than some dozens of words. Without any:
+    /// anything, by the other parts.
     pub text: String,
     /// How its words combine.
     pub words: Words,
@@ -53,7 +54,8 @@ pub struct Query {
 pub struct Found {
     /// The message.
     pub row: Row,
-    /// The stretches of its text as it reads now that the query's words stand at: byte ranges, ascending, apart.
+    /// The stretches of its text as it reads now that the query's words stand at: byte ranges, ascending, apart. Empty where they stand
+    /// in the title only.
     pub marks: Vec<(usize, usize)>,
 }
 

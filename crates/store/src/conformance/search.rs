@@ -258,7 +258,7 @@ pub(crate) async fn mentions_are_listed(store: Arc<dyn Store>) {
         let mut all = Vec::new();
         loop {
             let hits = store.mentions(BO, rooms.to_vec(), after, limit).await.unwrap();
-            all.extend(hits.found.iter().map(|f| place(f)));
+            all.extend(hits.found.iter().map(place));
             after = all.last().copied();
             if !hits.more {
                 return all;

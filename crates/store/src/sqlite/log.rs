@@ -3,13 +3,14 @@
 use super::append::{self, LogEnd};
 use super::error::Work;
 use super::key::{entry_id, seq as seq_of};
-use super::row::{client_id, damaged, digest, entry_columns, load_row, row, row_columns};
+use super::row::{entry_columns, load_row, row, row_columns};
 use super::{SqliteStore, amend};
 use crate::Result;
 use crate::log::{Appended, Draft, From, Head, Page, RoomLog, Row};
 use async_trait::async_trait;
-use holdfast_domain::chain::{Header, Payload, Stored};
+use holdfast_domain::chain::{Digest, Header, Payload, Stored};
 use holdfast_domain::{ClientId, Entry, PrincipalId, RoomId, Seq, Time};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 /// Client ids that one transaction forgets: so many are done in a moment, and posts come in between.
@@ -156,23 +157,33 @@ fn stored(conn: &Connection, room: RoomId, after: Seq, limit: usize) -> Work<Vec
     let mut rows = statement.query([first, entry_id(room, Seq::MAX), limit])?;
     let mut found = Vec::new();
     while let Some(r) = rows.next()? {
-        let id: i64 = r.get(0)?;
-        let payload = match r.get::<_, Option<String>>(6)? {
-            Some(text) => Payload::Kept(text),
-            None => Payload::Erased(digest(id, r.get_ref(7)?)?),
-        };
-        let kind: i64 = r.get(3)?;
-        let header = Header {
-            room,
-            seq: seq_of(id),
-            at: Time::from_millis(r.get(1)?),
-            author: PrincipalId(r.get(2)?),
-            client_id: ClientId(client_id(id, r.get_ref(4)?)?),
-            kind: u16::try_from(kind).map_err(|_| damaged(id, format!("kind {kind} is unknown")))?,
-        };
-        found.push(Stored { header, payload, hash: digest(id, r.get_ref(5)?)? });
+        found.push(as_stored(room, r)?);
     }
     Ok(found)
+}
+
+/// A row exactly as it is stored, even where it cannot be right: whoever verifies a log must get to see every entry of it. What
+/// cannot be read is given as something that cannot match the chain, which then names the entry.
+fn as_stored(room: RoomId, r: &rusqlite::Row<'_>) -> Work<Stored> {
+    let number = |column| r.get_ref(column).ok().and_then(|v| v.as_i64().ok()).unwrap_or(i64::MIN);
+    let digest =
+        |column| r.get_ref(column).ok().and_then(|v| Digest::from_bytes(v.as_blob().ok()?)).unwrap_or(Digest([0; 32]));
+    let client_id = r.get_ref(4)?.as_blob().ok().and_then(|b| uuid::Uuid::from_slice(b).ok()).unwrap_or_default();
+    let payload = match r.get_ref(6)? {
+        ValueRef::Null => Payload::Erased(digest(7)),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Payload::Kept(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Integer(n) => Payload::Kept(n.to_string()),
+        ValueRef::Real(n) => Payload::Kept(n.to_string()),
+    };
+    let header = Header {
+        room,
+        seq: seq_of(r.get(0)?),
+        at: Time::from_millis(number(1)),
+        author: PrincipalId(number(2)),
+        client_id: ClientId(client_id),
+        kind: u16::try_from(number(3)).unwrap_or(u16::MAX),
+    };
+    Ok(Stored { header, payload, hash: digest(5) })
 }
 
 /// Times never fall along a log, so the entries of its own time end at a place that can be found by halving; imported messages

@@ -22,8 +22,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use std::collections::BTreeSet;
 
-/// Hits of a query, over all rooms, up to which all of them are looked at.
-const FEW: i64 = 1_000;
+/// Hits of a query up to which all of them are looked at: so many, or so many for each room, because a room costs something to ask.
+const FEW: usize = 1_000;
+const FEW_FOR_A_ROOM: usize = 20;
 
 /// Authors up to which the index itself picks their messages out.
 const AUTHORS_IN_INDEX: usize = 50;
@@ -95,9 +96,11 @@ impl Searching<'_> {
         let Some(matching) = &self.matching else { return Ok(None) };
         let (Some(first), Some(last)) = (rooms.first(), rooms.last()) else { return Ok(Some(Vec::new())) };
         let mut statement = self.conn.prepare_cached(IDS)?;
-        let range = params![matching, entry_id(*first, Seq::ZERO), entry_id(*last, Seq::MAX), FEW + 1];
+        let few = FEW.max(rooms.len() * FEW_FOR_A_ROOM);
+        let (from, to) = (entry_id(*first, Seq::ZERO), entry_id(*last, Seq::MAX));
+        let range = params![matching, from, to, i64::try_from(few).unwrap_or(i64::MAX).saturating_add(1)];
         let ids: Vec<i64> = statement.query_map(range, |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
-        if ids.len() as i64 > FEW {
+        if ids.len() > few {
             return Ok(None);
         }
         let mut message = self.conn.prepare_cached(MESSAGE)?;
