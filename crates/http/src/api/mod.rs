@@ -10,6 +10,7 @@ mod invitations;
 pub(crate) mod live;
 mod me;
 mod messages;
+mod my_rooms;
 mod operate;
 mod people;
 mod roles;
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> OpenApiRouter<Door> {
         .merge(session::routes())
         .merge(me::routes())
         .merge(rooms::routes())
+        .merge(my_rooms::routes())
         .merge(roles::routes())
         .merge(entries::routes())
         .merge(messages::routes())

@@ -1,10 +1,10 @@
-//! Rooms: the directory of them, one's own, their settings, who is in one, what one has read.
+//! Rooms: the directory of them, their settings, who is in one.
 
 use super::shapes::{Moment, Principal, Trial, WouldChange, changed, gone, ids, present, principals, words};
 use crate::door::Door;
 use crate::extract::{By, Json, Path, Query};
 use crate::page::{self, List};
-use crate::problem::{Code, Problem, Refusals, Result};
+use crate::problem::{Problem, Refusals, Result};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,7 +13,7 @@ use holdfast_chat::rooms::{NewRoom as ChatNewRoom, RoomChange, RoomFilter};
 use holdfast_chat::view::{MyRoom, RoomView};
 use holdfast_domain::rights::Action;
 use holdfast_domain::room;
-use holdfast_domain::{CategoryId, PrincipalId, RoomId, Seq};
+use holdfast_domain::{CategoryId, PrincipalId, RoomId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -22,24 +22,18 @@ use utoipa_axum::routes;
 /// Rooms of a page when no number is asked for, and at most.
 const PAGE: usize = 50;
 const PAGE_MOST: usize = 500;
-/// Rooms that can be followed with one request.
-const FOLLOW_MOST: usize = 5_000;
 
 pub(super) fn routes() -> OpenApiRouter<Door> {
     OpenApiRouter::new()
         .routes(routes!(rooms, add_room))
         .routes(routes!(room, change_room, delete_room))
         .routes(routes!(roster))
-        .routes(routes!(mark_read))
-        .routes(routes!(my_rooms))
-        .routes(routes!(follow_many))
-        .routes(routes!(follow, unfollow))
         .routes(routes!(name_check))
 }
 
 /// A room as the caller sees it.
 #[derive(Debug, Serialize, ToSchema)]
-struct Room {
+pub(crate) struct Room {
     id: i64,
     category: CategoryName,
     name: String,
@@ -399,97 +393,6 @@ async fn roster(State(door): State<Door>, By(caller): By, Path(room): Path<i64>)
     Ok(Json(door.chat.roster(&caller, RoomId(room)).await?.into()))
 }
 
-/// How far it was read.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct MarkRead {
-    /// The last entry read.
-    seq: i64,
-}
-
-/// How far the caller has read a room.
-#[derive(Debug, Serialize, ToSchema)]
-struct Reading {
-    /// The last entry read.
-    seq: i64,
-    /// Messages after it.
-    unread: i64,
-    /// Messages after it that name the caller.
-    mentions: i64,
-}
-
-/// Marks a room as read up to an entry. The position moves forward only.
-#[utoipa::path(put, path = "/rooms/{room}/read", tag = "my rooms", responses((status = 200, body = Reading), Refusals))]
-async fn mark_read(
-    State(door): State<Door>,
-    By(caller): By,
-    Path(room): Path<i64>,
-    Json(mark): Json<MarkRead>,
-) -> Result<Json<Reading>> {
-    let reading = door.chat.mark_read(&caller, RoomId(room), Seq(mark.seq)).await?;
-    Ok(Json(Reading { seq: reading.read.0, unread: reading.unread, mentions: reading.mentions }))
-}
-
-/// The rooms that the caller follows, or is a member or manager of by name.
-#[utoipa::path(get, path = "/me/rooms", tag = "my rooms", responses((status = 200, body = List<Room>), Refusals))]
-async fn my_rooms(State(door): State<Door>, By(caller): By) -> Result<Json<List<Room>>> {
-    let rooms = door.chat.my_rooms(&caller).await?;
-    Ok(Json(List::whole(rooms.into_iter().map(Room::from).collect())))
-}
-
-/// Rooms to follow.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct FollowMany {
-    /// Their numbers.
-    rooms: Vec<i64>,
-}
-
-/// Whether a room is followed now.
-#[derive(Debug, Serialize, ToSchema)]
-struct Followed {
-    room: i64,
-    followed: bool,
-    /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<crate::problem::Document>,
-}
-
-/// Follows rooms; each is answered by itself.
-#[utoipa::path(post, path = "/me/followed", tag = "my rooms", responses((status = 200, body = List<Followed>), Refusals))]
-async fn follow_many(
-    State(door): State<Door>,
-    By(caller): By,
-    Json(follow): Json<FollowMany>,
-) -> Result<Json<List<Followed>>> {
-    if follow.rooms.len() > FOLLOW_MOST {
-        return Err(Problem::invalid("rooms", format!("has more than {FOLLOW_MOST} rooms")));
-    }
-    let answers = door.chat.follow(&caller, follow.rooms.into_iter().map(RoomId).collect()).await?;
-    let items = answers.into_iter().map(|(room, answer)| Followed {
-        room: room.0,
-        followed: answer.is_ok(),
-        problem: answer.err().map(|error| Problem::from(error).document()),
-    });
-    Ok(Json(List::whole(items.collect())))
-}
-
-/// Follows a room.
-#[utoipa::path(put, path = "/me/followed/{room}", tag = "my rooms", responses((status = 204), Refusals))]
-async fn follow(State(door): State<Door>, By(caller): By, Path(room): Path<i64>) -> Result<StatusCode> {
-    for (_, answer) in door.chat.follow(&caller, vec![RoomId(room)]).await? {
-        answer?;
-    }
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Ends following a room.
-#[utoipa::path(delete, path = "/me/followed/{room}", tag = "my rooms", responses((status = 204), Refusals))]
-async fn unfollow(State(door): State<Door>, By(caller): By, Path(room): Path<i64>) -> Result<StatusCode> {
-    door.chat.unfollow(&caller, RoomId(room)).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
 /// Which name: one of the two.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
@@ -513,9 +416,8 @@ struct NameIs {
 /// Whether a name could be given to a room or category.
 #[utoipa::path(get, path = "/name-check", tag = "rooms", params(NameCheck), responses((status = 200, body = NameIs), Refusals))]
 async fn name_check(State(door): State<Door>, By(caller): By, Query(check): Query<NameCheck>) -> Result<Json<NameIs>> {
-    let name = match (check.room, check.category) {
-        (Some(name), None) | (None, Some(name)) => name,
-        _ => return Err(Problem::field(Code::Invalid, "room", "or `category` must be given, one of the two")),
+    let ((Some(name), None) | (None, Some(name))) = (check.room, check.category) else {
+        return Err(Problem::invalid("room", "or `category` must be given, one of the two"));
     };
     let reason = door.chat.name_is_free(&caller, &name)?;
     Ok(Json(NameIs { free: reason.is_none(), reason }))
