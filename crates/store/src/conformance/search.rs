@@ -137,7 +137,10 @@ pub(crate) async fn authors_dates_and_rooms_narrow_a_search(store: Arc<dyn Store
         let find = async |query| times(&*store, query).await;
         assert_eq!(find(all.clone()).await, [10, 20, 30, 40, 50]);
         assert_eq!(find(Query { rooms: vec![OTHER], ..all.clone() }).await, [30, 40, 50]);
-        assert_eq!(find(Query { rooms: vec![OTHER, OTHER, RoomId(9), RoomId(-1)], ..all.clone() }).await, [30, 40, 50]);
+        assert_eq!(
+            find(Query { rooms: vec![OTHER, OTHER, RoomId(9), RoomId(-1), RoomId(i64::MAX)], ..all.clone() }).await,
+            [30, 40, 50]
+        );
         assert_eq!(find(Query { rooms: vec![], ..all.clone() }).await, NOTHING);
         assert_eq!(find(Query { authors: vec![BO], ..all.clone() }).await, [20, 40]);
         assert_eq!(find(Query { authors: vec![ANA, BO], ..all.clone() }).await, [10, 20, 30, 40, 50]);

@@ -52,7 +52,9 @@ type Place = (i64, i64);
 fn search(conn: &Connection, scratch: &mut Scratch, query: &Query) -> Work<Hits> {
     let words = scratch.words(&query.text)?;
     let search = Searching { conn, query, matching: matching(&words, query), wanted: query.limit.saturating_add(1) };
-    let rooms: BTreeSet<RoomId> = query.rooms.iter().copied().collect();
+    // Numbers that no room can have would be at no place in the index.
+    let possible = RoomId::POOL..=RoomId::MAX;
+    let rooms: BTreeSet<RoomId> = query.rooms.iter().copied().filter(|room| possible.contains(room)).collect();
     let places = match search.few(&rooms)? {
         Some(places) => places,
         None => search.room_by_room(&rooms)?,
