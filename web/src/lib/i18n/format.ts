@@ -2,66 +2,52 @@
 
 import { chosen } from './language.svelte';
 
-const formats = new Map<string, Intl.DateTimeFormat>();
+type Format = (at: string | number | Date) => string;
 
-function format(at: string | number | Date, options: Intl.DateTimeFormatOptions): string {
-  // Making a formatter costs far more than using one, and a timeline asks for thousands.
-  const key = chosen.locale + JSON.stringify(options);
-  let formatter = formats.get(key);
-  if (!formatter) formats.set(key, (formatter = new Intl.DateTimeFormat(chosen.locale, options)));
-  return formatter.format(new Date(at));
+/** Making a formatter costs far more than using one, and a timeline asks for thousands: each is made once a language. */
+function format(options: Intl.DateTimeFormatOptions): Format {
+  let locale = '';
+  let formatter: Intl.DateTimeFormat | undefined;
+  return (at) => {
+    if (!formatter || locale !== chosen.locale) {
+      locale = chosen.locale;
+      formatter = new Intl.DateTimeFormat(locale, options);
+    }
+    return formatter.format(new Date(at));
+  };
 }
 
-export function timeOf(at: string | number): string {
-  return format(at, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-}
+const clock = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
+const date = { day: 'numeric', month: 'short', year: 'numeric' } as const;
+const longDay = { weekday: 'long', day: 'numeric', month: 'long' } as const;
+
+const dayThisYear = format(longDay);
+const dayOtherYear = format({ ...longDay, year: 'numeric' });
+
+export const timeOf = format(clock);
+export const dateOf = format(date);
+export const momentOf = format({ ...date, ...clock });
+
+/** The whole truth, for the title of a shorter form. */
+export const exactly = format({
+  ...longDay,
+  year: 'numeric',
+  ...clock,
+  second: '2-digit',
+  fractionalSecondDigits: 3,
+  timeZoneName: 'short',
+});
 
 export function dayName(at: string): string {
   const sameYear = new Date(at).getFullYear() === new Date().getFullYear();
-  return format(at, {
-    weekday: 'long',
-    day: 'numeric',
-    month: 'long',
-    ...(sameYear ? {} : { year: 'numeric' }),
-  });
-}
-
-export function dateOf(at: string): string {
-  return format(at, { day: 'numeric', month: 'short', year: 'numeric' });
-}
-
-export function momentOf(at: string): string {
-  return format(at, {
-    day: 'numeric',
-    month: 'short',
-    year: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-    hourCycle: 'h23',
-  });
-}
-
-/** The whole truth, for the title of a shorter form. */
-export function exactly(at: string): string {
-  return format(at, {
-    weekday: 'long',
-    day: 'numeric',
-    month: 'long',
-    year: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-    fractionalSecondDigits: 3,
-    hourCycle: 'h23',
-    timeZoneName: 'short',
-  });
+  return sameYear ? dayThisYear(at) : dayOtherYear(at);
 }
 
 /** The calendar day in the reader's zone, as a date input has it. */
 export function dayOf(at: string | number): string {
-  const date = new Date(at);
+  const day = new Date(at);
   const two = (n: number) => String(n).padStart(2, '0');
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
 }
 
 /** The instant at which a calendar day begins for the reader. */
@@ -71,9 +57,9 @@ export function startOfDay(day: string): string {
 
 /** The instant at which the next calendar day begins: the end of a range that includes the whole day. */
 export function endOfDay(day: string): string {
-  const date = new Date(`${day}T00:00:00`);
-  date.setDate(date.getDate() + 1);
-  return date.toISOString();
+  const next = new Date(`${day}T00:00:00`);
+  next.setDate(next.getDate() + 1);
+  return next.toISOString();
 }
 
 export function bytesOf(bytes: number): string {

@@ -10,11 +10,11 @@ class Chosen {
   }
 
   /** For dates and numbers: the reader's own variety of the language, where the browser tells it. */
-  get locale(): string {
+  locale = $derived.by(() => {
     const wanted = typeof navigator === 'undefined' ? [] : navigator.languages;
     const variety = wanted.find((tag) => tag.toLowerCase().startsWith(this.language) && tag.length > 2);
     return variety ?? (this.language === 'de' ? 'de-DE' : 'en-GB');
-  }
+  });
 }
 
 function browsers(): Language {
