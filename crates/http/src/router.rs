@@ -12,7 +12,7 @@ use crate::options::HttpOptions;
 use crate::problem::{self, Code, Document, Problem};
 use around::{Around, around};
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
@@ -20,10 +20,13 @@ use bytes::Bytes;
 use holdfast_chat::Chat;
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
+
+/// Bytes from which on an answer is compressed for those who take that.
+const COMPRESSED: u64 = 4 * 1024;
 
 /// Everything that is served, on top of `chat`.
 pub fn router(chat: Chat, options: HttpOptions) -> Router {
@@ -33,19 +36,25 @@ pub fn router(chat: Chat, options: HttpOptions) -> Router {
     let served = serde_json::to_vec(&document).unwrap_or_default();
     // Set here, once, before anybody can ask.
     let _ = door.document.set(Bytes::from(served));
-    let compressed = SizeAbove::new(1_024)
-        .and(NotForContentType::GRPC)
-        .and(NotForContentType::IMAGES)
-        .and(NotForContentType::const_new("application/x-ndjson"))
-        .and(NotForContentType::const_new("application/octet-stream"));
     routes
         .route("/api/v1/openapi.json", get(openapi_json))
         .route("/metrics", get(metrics::metrics))
         .fallback(assets::asset)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(CompressionLayer::new().compress_when(compressed))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED).and(is_worth_compressing)))
         .layer(middleware::from_fn_with_state(around_it, around))
         .with_state(door)
+}
+
+/// Pages, scripts and JSON are. Files of people are sent as they are: most are compressed, and parts of them may be asked for;
+/// lines must not wait for a block to fill.
+fn is_worth_compressing(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let is_text = media_type.starts_with("text/")
+        || ["application/json", "application/javascript", "image/svg+xml", "application/openmetrics-text"]
+            .iter()
+            .any(|t| media_type.starts_with(t));
+    is_text && !headers.contains_key(header::CONTENT_DISPOSITION)
 }
 
 /// Marks all requests as those of the machine's operator. Only for a socket that nobody else can open.

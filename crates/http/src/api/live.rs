@@ -277,3 +277,19 @@ fn broken(error: &axum::Error) -> Over {
         Over::Close(close_code::PROTOCOL, "not as RFC 6455 has it")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, F: Future>(_: fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        // For as long as it lives, a task holds the largest state that it is ever in.
+        let bytes = size_of_future(Connection::run);
+        assert!(bytes <= 3 * 1024, "{bytes} bytes");
+    }
+}

@@ -193,7 +193,8 @@ enum VerifyLine {
     /// Entries of a log that were looked at.
     Room {
         room: i64,
-        name: String,
+        /// Null of the pool's own log.
+        name: Option<String>,
         entries: i64,
         /// While a long log is being walked: how many entries it has. Not there when it was walked to its end.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,7 +212,8 @@ enum VerifyLine {
 #[derive(Serialize, ToSchema)]
 struct FaultLine {
     room: i64,
-    name: String,
+    /// Null of the pool's own log.
+    name: Option<String>,
     /// The entry.
     seq: i64,
     /// A sentence.
@@ -220,13 +222,19 @@ struct FaultLine {
 
 impl From<VerifyStep> for VerifyLine {
     fn from(step: VerifyStep) -> Self {
+        let named = |room: RoomId, name: String| (room.0, (room != RoomId::POOL).then_some(name));
         match step {
             VerifyStep::Progress { room, name, entries, of } => {
-                VerifyLine::Room { room: room.0, name, entries, of: Some(of) }
+                let (room, name) = named(room, name);
+                VerifyLine::Room { room, name, entries, of: Some(of) }
             }
-            VerifyStep::Room { room, name, entries } => VerifyLine::Room { room: room.0, name, entries, of: None },
+            VerifyStep::Room { room, name, entries } => {
+                let (room, name) = named(room, name);
+                VerifyLine::Room { room, name, entries, of: None }
+            }
             VerifyStep::Fault { room, name, fault } => {
-                VerifyLine::Fault { fault: FaultLine { room: room.0, name, seq: fault.seq.0, what: fault.what } }
+                let (room, name) = named(room, name);
+                VerifyLine::Fault { fault: FaultLine { room, name, seq: fault.seq.0, what: fault.what } }
             }
         }
     }

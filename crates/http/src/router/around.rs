@@ -92,9 +92,14 @@ pub(super) async fn around(State(around): State<Arc<Around>>, request: Request, 
                 Problem::new(Code::Internal, "something went wrong inside the server; its log says what")
                     .into_response()
             }
+            Err(_) if method.is_safe() => {
+                Problem::new(Code::Unavailable, format!("this took longer than {} s", patience.as_secs()))
+                    .into_response()
+            }
+            // What was asked goes on without an answer: a commit is never cancelled.
             Err(_) => {
-                let detail =
-                    format!("this took longer than {} s; it is not known whether it was done", patience.as_secs());
+                let seconds = patience.as_secs();
+                let detail = format!("this took longer than {seconds} s; it is not known whether it was done");
                 Problem::new(Code::OutcomeUnknown, detail).into_response()
             }
         }
