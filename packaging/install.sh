@@ -18,8 +18,7 @@ case "${1:-build}" in
     elif ! command -v npm >/dev/null 2>&1; then missing+=(npm); fi
     ;;
   browser)
-    command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 ||
-      command -v google-chrome >/dev/null 2>&1 || missing+=(chromium)
+    [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing+=(chromium)
     ;;
   *)
     echo "usage: $0 build|browser" >&2

@@ -5,6 +5,7 @@ use crate::error::{ChatError, Result};
 use crate::service::Chat;
 use holdfast_domain::chain::{Fault, Stored, Verifier};
 use holdfast_domain::{PrincipalId, RoomId, Seq};
+use holdfast_store::StoreError;
 use holdfast_store::accounts::ScramKeys;
 use holdfast_store::files::StoredFile;
 use holdfast_store::log::Head;
@@ -113,7 +114,19 @@ impl Chat {
         let mut entries = 0;
         let mut told = 0;
         'log: loop {
-            let page = self.store().stored(room, verifier.last(), PAGE).await?;
+            let page = match self.store().stored(room, verifier.last(), PAGE).await {
+                Ok(page) => page,
+                // Pages of the database that cannot be read are just what a verification is to find.
+                Err(StoreError::Corrupt { what }) => {
+                    summary.faults += 1;
+                    let fault = Fault { seq: verifier.last().next(), what: format!("cannot be read: {what}") };
+                    report(VerifyStep::Fault { room, name: name.clone(), fault });
+                    summary.rooms += 1;
+                    summary.entries += entries;
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
             if page.is_empty() {
                 break;
             }

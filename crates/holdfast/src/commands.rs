@@ -62,6 +62,9 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
     }
     let Loaded { config, .. } = settings(&cli.global)?;
     let context = Context { out, reach: reach(cli.global, config)? };
+    if !matches!(cli.command, Command::Serve(_)) {
+        log_errors();
+    }
     runtime()?.block_on(dispatch(cli.command, context))
 }
 
@@ -99,6 +102,12 @@ pub(crate) fn settings(global: &Global) -> Result<Loaded> {
 fn reach(global: Global, config: Config) -> Result<Reach> {
     let token = if global.token_stdin { Some(shared::first_line_of_stdin("a token")?) } else { global.token };
     Ok(Reach { config, server: global.server, token, act_as: global.act_as })
+}
+
+/// A command that opens the data itself says what goes wrong inside; a server has its own log.
+fn log_errors() {
+    let level = tracing_subscriber::filter::LevelFilter::ERROR;
+    let _ = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(std::io::stderr).try_init();
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

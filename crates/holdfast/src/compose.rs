@@ -2,14 +2,14 @@
 
 use crate::config::Config;
 use crate::data::DataDir;
-use crate::exit::unavailable;
+use crate::exit::{refused, unavailable};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use holdfast_chat::clock::Clock;
-use holdfast_chat::{Chat, Options};
+use holdfast_chat::{Chat, ChatError, Options};
 use holdfast_http::HttpOptions;
-use holdfast_store::Store;
 use holdfast_store::sqlite::{SqliteOptions, SqliteStore};
+use holdfast_store::{Store, StoreError};
 use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,11 @@ pub(crate) async fn open(config: &Config, dir: &DataDir) -> Result<Pool> {
         accounts: config.accounts.clone(),
         client_ids_days: config.database.client_ids_days,
     };
-    let chat = Chat::open(store, options, Clock::system()).await.with_context(|| doing(dir))?;
+    let chat = Chat::open(store, options, Clock::system()).await.map_err(|e| match e {
+        // The store said in the log what it is.
+        ChatError::Internal => damaged(dir, "it holds something that cannot be right"),
+        other => anyhow::Error::new(other).context(doing(dir)),
+    })?;
     let http = HttpOptions {
         public_url: Some(config.server.public_url.clone()).filter(|url| !url.is_empty()),
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -40,8 +44,10 @@ pub(crate) async fn open(config: &Config, dir: &DataDir) -> Result<Pool> {
 
 /// Opens the database in `dir` alone, without a service on it.
 pub(crate) fn open_store(dir: &DataDir) -> Result<Arc<dyn Store>> {
-    let store = SqliteStore::open(dir.database(), SqliteOptions::default())
-        .map_err(|e| unavailable(format!("{}: {:#}", doing(dir), anyhow::Error::new(e))))?;
+    let store = SqliteStore::open(dir.database(), SqliteOptions::default()).map_err(|e| match e {
+        StoreError::Corrupt { what } => damaged(dir, &what),
+        other => unavailable(format!("{}: {:#}", doing(dir), anyhow::Error::new(other))),
+    })?;
     Ok(Arc::new(store))
 }
 
@@ -75,6 +81,14 @@ impl Pool {
     pub(crate) async fn close(self) -> Result<()> {
         self.chat.shutdown().await.context("closing the database")
     }
+}
+
+/// The data is there but cannot be right: that is a finding, not a passing trouble.
+fn damaged(dir: &DataDir, what: &str) -> anyhow::Error {
+    refused(format!(
+        "the database {} is damaged or was changed by another program: {what}; keep it as it is, and restore a backup elsewhere",
+        dir.database().display()
+    ))
 }
 
 fn doing(dir: &DataDir) -> String {
