@@ -3,8 +3,8 @@
 //! **Invariants:** one thread writes, and each of its jobs is one transaction; `synchronous = FULL`, so that what was committed survives
 //! the loss of power. Readers see whole transactions. Erased content leaves no trace in the file (`secure_delete`).
 //!
-//! Reading order: [`threads`] and [`connection`] are the machinery, `migrations/0001_first.sql` is the schema, [`append`] is the way of
-//! every change, [`amend`] what a change does to messages before it, [`log`] and [`search`] are what is asked most.
+//! Reading order: `threads` and `connection` are the machinery, `migrations/0001_first.sql` is the schema, `append` is the way of
+//! every change, `amend` what a change does to messages before it, `log` and `search` are what is asked most.
 
 mod accounts;
 mod amend;

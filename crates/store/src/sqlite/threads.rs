@@ -56,7 +56,6 @@ struct Queues {
 
 struct Handles {
     readers: Vec<JoinHandle<()>>,
-    checkpointer: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
 
@@ -72,6 +71,7 @@ impl Threads {
         let (to_writer, for_writer) = mpsc::channel(QUEUE);
         let (to_readers, for_readers) = mpsc::channel(QUEUE);
         let for_readers = Arc::new(Mutex::new(for_readers));
+        let checkpointer = spawn("sqlite-checkpoint", move || run_checkpoints(&checkpointer_conn, &asked))?;
         let handles = Handles {
             readers: reading
                 .into_iter()
@@ -80,8 +80,7 @@ impl Threads {
                     spawn("sqlite-read", move || reader.run(&jobs))
                 })
                 .collect::<Result<_>>()?,
-            checkpointer: spawn("sqlite-checkpoint", move || run_checkpoints(&checkpointer_conn, &asked))?,
-            writer: spawn("sqlite-write", move || writer.run(for_writer))?,
+            writer: spawn("sqlite-write", move || writer.run(for_writer, checkpointer))?,
         };
         Ok(Threads {
             queues: Mutex::new(Some(Queues { writer: to_writer, readers: to_readers })),
@@ -124,14 +123,14 @@ impl Threads {
 
     /// Takes no more work, finishes what is queued, and ends the threads. Blocks.
     pub(super) fn close(&self) {
-        drop(self.queues.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let Some(handles) = self.handles.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        // The writer goes last but one: it empties the write-ahead log, for which no reader may be left. Its end ends the checkpointer.
-        for handle in handles.readers.into_iter().chain([handles.writer, handles.checkpointer]) {
-            if handle.join().is_err() {
-                tracing::error!("a thread of the database had panicked");
-            }
-        }
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(queues), Some(handles)) = (queues, handles) else { return };
+        // One after the other, the writer last: it empties the write-ahead log, for which no other connection may be left.
+        drop(queues.readers);
+        handles.readers.into_iter().for_each(join);
+        drop(queues.writer);
+        join(handles.writer);
     }
 
     fn queues(&self) -> Result<Queues> {
@@ -165,7 +164,7 @@ impl Writer {
         Ok(())
     }
 
-    fn run(mut self, mut jobs: mpsc::Receiver<Job<Writer>>) {
+    fn run(mut self, mut jobs: mpsc::Receiver<Job<Writer>>, checkpointer: JoinHandle<()>) {
         while let Some(job) = jobs.blocking_recv() {
             if catch_unwind(AssertUnwindSafe(|| job(&mut self))).is_err() {
                 tracing::error!("a job of the database's writer panicked; it was rolled back");
@@ -173,8 +172,11 @@ impl Writer {
             self.tend_connection();
             self.tend_wal();
         }
-        if let Err(e) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-            tracing::warn!(error = %e, "the write-ahead log could not be emptied; the next start will read it");
+        drop(self.checkpoint);
+        join(checkpointer);
+        let busy = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get::<_, bool>(0));
+        if !matches!(busy, Ok(false)) {
+            tracing::warn!(?busy, "the write-ahead log could not be emptied; the next start will read it");
         }
     }
 
@@ -262,6 +264,12 @@ fn run_checkpoints(conn: &Connection, asked: &Receiver<()>) {
 fn checkpoint(conn: &Connection) {
     if let Err(e) = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
         tracing::warn!(error = %e, "the write-ahead log could not be moved into the database; it grows until it can");
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the database had panicked");
     }
 }
 
