@@ -32,7 +32,8 @@ pub struct HttpLimits {
     pub connections: usize,
     /// Connections at once from one address; more are closed at once.
     pub connections_per_address: usize,
-    /// Seconds in which a request's head must have come, also the first after connecting and each after an answer.
+    /// Seconds in which a request's head must have come, counted from the connection or the answer before: also how long an idle
+    /// connection is kept.
     pub head_seconds: u64,
     /// Bytes of a request's head.
     pub head_bytes: usize,
@@ -67,7 +68,7 @@ impl Default for HttpLimits {
         Self {
             connections: 20_000,
             connections_per_address: 5_000,
-            head_seconds: 10,
+            head_seconds: 30,
             head_bytes: 16 * 1024,
             header_fields: 64,
             body_bytes: 1024 * 1024,

@@ -299,7 +299,7 @@ async fn raw(server: &Server, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+    let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -317,6 +317,10 @@ async fn requests_that_are_no_http_or_only_half_of_it_end() {
     let began = Instant::now();
     raw(&server, b"GET / HTTP/1.1\r\nHost: test\r\nX-").await;
     assert!(began.elapsed() < Duration::from_secs(4), "half a head is not waited for");
+    let began = Instant::now();
+    raw(&server, b"").await;
+    raw(&server, b"GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n").await;
+    assert!(began.elapsed() < Duration::from_secs(6), "who says nothing, or nothing more, is not waited for");
     let many: String = (0..200).map(|n| format!("X-{n}: 1\r\n")).collect();
     let answer = raw(&server, format!("GET / HTTP/1.1\r\nHost: test\r\n{many}\r\n").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "many fields: {answer}");
