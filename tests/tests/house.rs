@@ -153,6 +153,39 @@ fn every_file_begins_with_its_story_and_every_exception_gives_its_reason() {
 }
 
 #[test]
+fn the_handbook_states_every_fixed_limit() {
+    let code = std::fs::read_to_string(workspace().join("crates/domain/src/limits.rs")).unwrap();
+    let page = std::fs::read_to_string(workspace().join("docs/src/limits.md")).unwrap();
+    let lines: Vec<&str> = code.lines().collect();
+    let mut found = 0;
+    for pair in lines.windows(2) {
+        let Some(value) = pair[1].strip_prefix("pub const ").and_then(|l| l.split_once(" = ")) else { continue };
+        let what = pair[0].trim_start_matches("/// ").trim_end_matches('.');
+        let number = value.1.trim_end_matches(';').replace('_', ",");
+        let row = format!("| {what} | {number} |");
+        assert!(page.contains(&row), "docs/src/limits.md lacks the row: {row}");
+        found += 1;
+    }
+    assert!(found > 10);
+}
+
+#[test]
+fn every_page_of_the_handbook_is_in_its_contents_and_every_link_leads_somewhere() {
+    let dir = workspace().join("docs/src");
+    let contents = std::fs::read_to_string(dir.join("SUMMARY.md")).unwrap();
+    for entry in std::fs::read_dir(&dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(name == "SUMMARY.md" || contents.contains(&format!("({name})")), "{name} is not in SUMMARY.md");
+        let text = std::fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            let file = link.split('#').next().unwrap_or(link);
+            assert!(link.starts_with("http") || dir.join(file).exists(), "{name} links to {link}, which is not there");
+        }
+    }
+}
+
+#[test]
 fn the_licence_rule_understands_expressions() {
     for good in [
         "MIT OR Apache-2.0",

@@ -71,7 +71,7 @@ pub const MENTIONS: usize = 50;
 pub const FEED_WORDS: usize = 20;
 /// Feeds of one person.
 pub const FEEDS: usize = 50;
-/// Shortest password, in characters; longest, in bytes.
+/// Shortest password, in characters.
 pub const PASSWORD_MIN_CHARS: usize = 10;
 /// Longest password, in bytes: hashing more costs us, not the attacker.
 pub const PASSWORD_MAX_BYTES: usize = 1_024;
