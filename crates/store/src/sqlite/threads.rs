@@ -31,6 +31,8 @@ pub(super) struct Writer {
     connections: Connections,
     wal_pages: Arc<AtomicI32>,
     checkpoint: SyncSender<()>,
+    /// Held by whoever moves the write-ahead log, because SQLite turns a second one away.
+    moving: Arc<Mutex<()>>,
     checkpoint_asked_at: i32,
     helped_at: i32,
 }
@@ -71,7 +73,8 @@ impl Threads {
         let (to_writer, for_writer) = mpsc::channel(QUEUE);
         let (to_readers, for_readers) = mpsc::channel(QUEUE);
         let for_readers = Arc::new(Mutex::new(for_readers));
-        let checkpointer = spawn("sqlite-checkpoint", move || run_checkpoints(&checkpointer_conn, &asked))?;
+        let moving = Arc::clone(&writer.moving);
+        let checkpointer = spawn("sqlite-checkpoint", move || run_checkpoints(&checkpointer_conn, &asked, &moving))?;
         let handles = Handles {
             readers: reading
                 .into_iter()
@@ -147,6 +150,7 @@ impl Writer {
             connections,
             wal_pages: Arc::new(AtomicI32::new(0)),
             checkpoint,
+            moving: Arc::default(),
             checkpoint_asked_at: 0,
             helped_at: 0,
         };
@@ -222,7 +226,7 @@ impl Writer {
         // Again only after some growth: a reader that holds an old snapshot, such as a backup, keeps the log from being moved.
         if pages - self.helped_at >= CHECKPOINT_IN_WRITER {
             self.helped_at = pages - CHECKPOINT_IN_WRITER + CHECKPOINT_EVERY;
-            checkpoint(&self.conn);
+            checkpoint(&self.conn, &self.moving);
         }
     }
 }
@@ -254,14 +258,15 @@ impl Reader {
     }
 }
 
-fn run_checkpoints(conn: &Connection, asked: &Receiver<()>) {
+fn run_checkpoints(conn: &Connection, asked: &Receiver<()>, moving: &Mutex<()>) {
     while asked.recv().is_ok() {
-        checkpoint(conn);
+        checkpoint(conn, moving);
     }
 }
 
-/// Moves what can be moved without making anybody wait.
-fn checkpoint(conn: &Connection) {
+/// Moves what can be moved without making a reader wait.
+fn checkpoint(conn: &Connection, moving: &Mutex<()>) {
+    let _turn = moving.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(e) = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
         tracing::warn!(error = %e, "the write-ahead log could not be moved into the database; it grows until it can");
     }
