@@ -15,6 +15,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::time::Duration;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// The numbers of this door and of the service behind it.
 pub(crate) struct Metrics {
@@ -46,6 +48,10 @@ impl MetricConstructor<Histogram> for Buckets {
     fn new_metric(&self) -> Histogram {
         Histogram::new([0.0005, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
     }
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Door> {
+    OpenApiRouter::new().routes(routes!(metrics))
 }
 
 impl Metrics {
@@ -119,8 +125,10 @@ impl Collector for Service {
     }
 }
 
-/// `GET /metrics`.
-pub(crate) async fn metrics(State(door): State<Door>) -> impl IntoResponse {
+/// The server's numbers for monitoring. Needs no sign-in.
+#[utoipa::path(get, path = "/metrics", tag = "health", security(()),
+    responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
+async fn metrics(State(door): State<Door>) -> impl IntoResponse {
     let mut text = String::new();
     match encode(&mut text, &door.metrics.registry) {
         Ok(()) => {

@@ -49,7 +49,7 @@ pub struct HttpLimits {
     pub answer_seconds: u64,
     /// Seconds for which a file being uploaded may pause.
     pub upload_pause_seconds: u64,
-    /// Requests of one sign-in or token a second, averaged over ten.
+    /// Requests of one user a second, averaged over ten.
     pub requests_per_second: u32,
     /// Bytes of a frame from a live connection.
     pub live_frame_bytes: usize,

@@ -14,7 +14,6 @@ use around::{Around, around};
 use axum::extract::State;
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
 use axum::{Extension, Router, middleware};
 use bytes::Bytes;
 use holdfast_chat::Chat;
@@ -24,21 +23,20 @@ use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// Bytes from which on an answer is compressed for those who take that.
 const COMPRESSED: u64 = 4 * 1024;
 
 /// Everything that is served, on top of `chat`.
 pub fn router(chat: Chat, options: HttpOptions) -> Router {
-    let (routes, document) = described();
+    let (described_routes, document) = described();
     let door = Door::new(chat, options);
     let around_it = Arc::new(Around::new(door.clone(), &document));
     let served = serde_json::to_vec(&document).unwrap_or_default();
     // Set here, once, before anybody can ask.
     let _ = door.document.set(Bytes::from(served));
-    routes
-        .route("/api/v1/openapi.json", get(openapi_json))
-        .route("/metrics", get(metrics::metrics))
+    described_routes
         .fallback(assets::asset)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED).and(is_worth_compressing)))
@@ -76,6 +74,8 @@ fn described() -> (Router<Door>, utoipa::openapi::OpenApi) {
         .nest("/api/v1", api::routes())
         .merge(api::webhooks::hooks())
         .merge(health::routes())
+        .merge(metrics::routes())
+        .routes(routes!(openapi_document))
         .split_for_parts()
 }
 
@@ -116,8 +116,9 @@ impl Modify for Shared {
     }
 }
 
-/// `GET /api/v1/openapi.json`.
-async fn openapi_json(State(door): State<Door>) -> impl IntoResponse {
+/// This document. Needs no sign-in.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "server", security(()), responses((status = 200, body = Object)))]
+async fn openapi_document(State(door): State<Door>) -> impl IntoResponse {
     let document = door.document.get().cloned().unwrap_or_default();
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], document)
 }

@@ -57,6 +57,8 @@ async fn first_user(server: &Server) -> Client {
     assert_eq!(stranger.get("/api/v1/server").await.ok()["needs_first_user"], true);
     stranger.get("/health/live").await.ok();
     stranger.get("/health/ready").await.ok();
+    stranger.get("/metrics").await.ok();
+    assert_eq!(stranger.get("/api/v1/openapi.json").await.ok(), server.document.0);
     let code = server.chat.first_user_code().unwrap().unwrap();
     let wrong = json!({"name": "first", "password": PASSWORD, "code": "x"});
     stranger.post("/api/v1/first-user", wrong).await.refused("invalid", Some("code"));
