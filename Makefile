@@ -13,7 +13,7 @@ WEB_MODULES := web/node_modules/.package-lock.json
 # Where packaging/install.sh puts a newer Node.js when the system's is too old.
 export PATH := $(CURDIR)/target/tools/node_modules/.bin:$(PATH)
 
-.PHONY: help run test web example fmt lint check-web test-rust test-web test-browser docs install-tools install-browser clean
+.PHONY: help run test web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-browser clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s "$$(printf '\t')"
@@ -39,9 +39,12 @@ lint: web ## Check formats and lints of all sources
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	cd web && npm run --silent lint && npm run --silent check
 
-# One build of the binary serves every test that runs it. nextest is faster and isolates tests; without it, `cargo test` does.
-test-rust:
-	$(CARGO) build --locked --package holdfast
+# One build serves the tests and the binary that they run: the same packages and targets each time, so that nothing is built twice.
+build-debug:
+	$(CARGO) build --workspace --all-targets --locked
+
+# nextest runs tests side by side, each in a process of its own; without it, `cargo test` does.
+test-rust: build-debug
 	export HOLDFAST_BIN="$$(packaging/target-dir.sh)/debug/holdfast"; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  $(CARGO) nextest run --workspace --locked && $(CARGO) test --workspace --locked --doc --quiet; \
@@ -52,12 +55,9 @@ test-rust:
 test-web: $(WEB_MODULES)
 	cd web && npm run --silent test
 
-test-browser: install-browser web
-	$(CARGO) build --locked --package holdfast
-	if [ -f tests/browser/package.json ]; then \
-	  cd tests/browser && npm ci --no-audit --no-fund --silent && \
-	  HOLDFAST_BIN="$$(../../packaging/target-dir.sh)/debug/holdfast" npm test --silent; \
-	fi
+test-browser: install-browser web build-debug
+	cd tests/browser && npm ci --no-audit --no-fund --silent
+	export HOLDFAST_BIN="$$(packaging/target-dir.sh)/debug/holdfast"; cd tests/browser && npm test --silent
 
 docs: ## Build the handbook into docs/book (needs mdbook)
 	mdbook build docs

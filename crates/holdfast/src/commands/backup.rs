@@ -34,7 +34,8 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit> {
         .with(Access::Existing, async |client| {
             if args.what_if.what_if {
                 let status = client.get("/admin/status").await?;
-                let change = format!("{} is made, of about {} bytes", to.display(), text(&status["database"], "bytes"));
+                let change =
+                    format!("{} would be made, of about {} bytes", to.display(), text(&status["database"], "bytes"));
                 return Ok(super::shared::would_change(context.out, &[change]));
             }
             let mut lines = client.lines(Method::POST, "/admin/backup", Some(&json!({ "to": to }))).await?;

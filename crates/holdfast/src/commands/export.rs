@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit> {
             if args.what_if.what_if {
                 let status = client.get("/admin/status").await?;
                 let change = format!(
-                    "{} is made, with {} rooms, {} users and {} messages",
+                    "{} would be made, with {} rooms, {} users and {} messages",
                     args.to.display(),
                     text(&status, "rooms"),
                     text(&status, "users"),

@@ -10,6 +10,7 @@ use crate::resolve::{self, Kind};
 use anyhow::Result;
 use axum::http::Method;
 use clap::Subcommand;
+use holdfast_domain::PrincipalId;
 use serde_json::{Value, json};
 
 /// What can be done with groups.
@@ -107,7 +108,11 @@ const COLUMNS: &[Column] = &[
     ("ID", |g| text(g, "id")),
     ("NAME", |g| text(g, "name")),
     ("SHOWN AS", |g| text(g, "display_name")),
-    ("MEMBERS", |g| g["members"].as_array().map_or_else(String::new, |m| m.len().to_string())),
+    // The built-in group has no list: it is everyone.
+    ("MEMBERS", |g| match g["members"].as_array() {
+        _ if g["id"] == PrincipalId::EVERYONE.0 => "all".into(),
+        members => members.map_or_else(String::new, |m| m.len().to_string()),
+    }),
 ];
 
 const FIELDS: &[Column] = &[

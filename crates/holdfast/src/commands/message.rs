@@ -151,7 +151,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
                         let room = resolve::id(client, Kind::Room, &post.room).await?;
                         let size = post.text.chars().count();
                         let change = format!(
-                            "a message of {size} characters is posted to room {room}, with {} files",
+                            "A message of {size} characters would be posted to room {room}, with {} files",
                             post.files.len()
                         );
                         return Ok(would_change(out, &[change]));
@@ -228,7 +228,10 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
                 .with(Access::Existing, async |client| {
                     let id = resolve::id(client, Kind::Room, &room).await?;
                     if what_if.what_if {
-                        return Ok(would_change(out, &[format!("message {seq} of {room} is removed from sight")]));
+                        return Ok(would_change(
+                            out,
+                            &[format!("Message {seq} of {room} would be removed from sight")],
+                        ));
                     }
                     let query = query(&[("reason", Some(reason)), ("client_id", Some(Uuid::now_v7().to_string()))]);
                     let path = format!("/rooms/{id}/messages/{seq}{query}");

@@ -47,7 +47,8 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit> {
     check_free(target)?;
     if args.what_if.what_if {
         let bytes = args.from.metadata().map_or(0, |m| m.len());
-        let change = format!("{} is made from {} ({bytes} bytes) and verified", target.display(), args.from.display());
+        let change =
+            format!("{} would be made from {} ({bytes} bytes) and verified", target.display(), args.from.display());
         return Ok(would_change(context.out, &[change]));
     }
     let fresh = FreshDir::begin(target)?;

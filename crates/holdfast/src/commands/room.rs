@@ -354,7 +354,11 @@ async fn act(verb: Verb, context: &Context, client: &Client) -> Result<Exit> {
             let body = json!({ "through": through });
             let path = format!("/rooms/{id}/clear");
             let change = Change { method: Method::POST, path, body: Some(&body), what_if: what_if.what_if };
-            change.run(client, out, |a| format!("Erased {} messages of {room}.", text(a, "cleared"))).await
+            let said = |a: &Value| match a["cleared"].as_i64() {
+                Some(0) | None => format!("There was nothing to erase in {room}."),
+                Some(seq) => format!("Erased what was said in {room} up to entry {seq}."),
+            };
+            change.run(client, out, said).await
         }
     }
 }

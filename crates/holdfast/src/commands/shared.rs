@@ -47,10 +47,10 @@ pub(crate) fn would_change(out: Output, changes: &[String]) -> Exit {
 
 fn would(answer: &Value) -> String {
     let changes: Vec<String> = answer["changes"].as_array().into_iter().flatten().map(plain).collect();
-    match changes.len() {
-        0 => "Nothing would change.".into(),
-        _ => changes.iter().map(|c| format!("Would change: {c}")).collect::<Vec<_>>().join("\n"),
+    if changes.is_empty() {
+        return "Nothing would change.".into();
     }
+    format!("{}\nNothing was changed.", changes.join("\n"))
 }
 
 /// An object of those of `fields` that were given.

@@ -72,7 +72,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
                 if what_if.what_if {
                     return Ok(would_change(
                         out,
-                        &[format!("{user} gets a token `{label}` for {}", scopes.join(", "))],
+                        &[format!("{user} would get a token `{label}` for {}", scopes.join(", "))],
                     ));
                 }
                 let body = given([
@@ -99,7 +99,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
             Verb::End { user, token, what_if } => {
                 let id = resolve::id(client, Kind::User, &user).await?;
                 if what_if.what_if {
-                    return Ok(would_change(out, &[format!("token {token} of {user} ends")]));
+                    return Ok(would_change(out, &[format!("Token {token} of {user} would end")]));
                 }
                 client.json(Method::DELETE, &format!("/users/{id}/tokens/{token}"), None).await?;
                 out.value(&json!({ "done": true }), |_| format!("Ended token {token} of {user}."));

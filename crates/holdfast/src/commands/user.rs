@@ -224,7 +224,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
                 .with(access, async |client| {
                     let id = resolve::id(client, Kind::User, &user).await?;
                     let Some(password) = password else {
-                        let change = format!("{user} gets a new password; all sign-ins of {user} end");
+                        let change = format!("{user} would get a new password, and all sign-ins of {user} would end");
                         return Ok(would_change(out, &[change]));
                     };
                     client
@@ -252,7 +252,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
                 .with(access, async |client| {
                     let id = resolve::id(client, Kind::User, &user).await?;
                     if what_if.what_if {
-                        return Ok(would_change(out, &[format!("all sign-ins of {user} end")]));
+                        return Ok(would_change(out, &[format!("All sign-ins of {user} would end")]));
                     }
                     change(Method::DELETE, format!("/users/{id}/sessions"), None, false)
                         .run(client, out, |_| format!("{user} is signed out everywhere."))
