@@ -43,7 +43,7 @@ export const api = {
   deleteFeed: (id: number) => call<void>('DELETE', `/me/feeds/${id}`),
   feedEntries: (id: number, cursor?: string | null) => get<T.Hits>(`/me/feeds/${id}/entries`, { cursor }),
 
-  categories: (query: Query = {}) => get<T.List<T.Category>>('/categories', query),
+  categories: () => get<T.List<T.Category>>('/categories'),
   makeCategory: (body: CategoryDraft) => call<T.Category>('POST', '/categories', body),
   changeCategory: (id: number, body: Partial<CategoryDraft>) => call<T.Category>('PATCH', `/categories/${id}`, body),
   deleteCategory: (id: number) => call<void>('DELETE', `/categories/${id}`),
@@ -89,14 +89,14 @@ export const api = {
   deleteUser: (id: number) => call<void>('DELETE', `/users/${id}`),
   setPassword: (id: number, fresh: string) => call<void>('POST', `/users/${id}/password`, { new: fresh }),
   endUserSessions: (id: number) => call<void>('DELETE', `/users/${id}/sessions`),
-  groups: () => get<T.List<T.Group>>('/groups', { limit: 500 }),
+  groups: () => get<T.List<T.Group>>('/groups'),
   makeGroup: (body: { name: string; display_name?: string; members?: number[] }) =>
     call<T.Group>('POST', '/groups', body),
   changeGroup: (id: number, body: GroupChange) => call<T.Group>('PATCH', `/groups/${id}`, body),
   deleteGroup: (id: number) => call<void>('DELETE', `/groups/${id}`),
   audit: (cursor?: string | null) => get<T.List<T.AuditEntry>>('/audit', { cursor }),
   webhooks: (room: number) => get<T.List<T.Webhook>>(`/rooms/${room}/webhooks`),
-  makeWebhook: (room: number, label: string) => call<T.Webhook>('POST', `/rooms/${room}/webhooks`, { label }),
+  makeWebhook: (room: number, label: string) => call<T.MadeWebhook>('POST', `/rooms/${room}/webhooks`, { label }),
   endWebhook: (room: number, id: string | number) => call<void>('DELETE', `/rooms/${room}/webhooks/${id}`),
 };
 

@@ -166,7 +166,8 @@ export interface MessageEntry extends EntryBase {
 
 export interface EditEntry extends EntryBase {
   kind: 'edit';
-  edit: { of: number; text: string; title: string | null };
+  /** Null when what it said has been erased since. */
+  edit: { of: number; text: string; title: string | null } | null;
 }
 
 export interface RetractionEntry extends EntryBase {
@@ -177,7 +178,7 @@ export interface RetractionEntry extends EntryBase {
 export interface RemovalEntry extends EntryBase {
   kind: 'removal';
   of: number[];
-  reason: string;
+  reason: string | null;
   replacement: string | null;
 }
 
@@ -310,8 +311,12 @@ export interface AuditEntry {
 export interface Webhook {
   id: string | number;
   label: string;
+  created_at: string;
+}
+
+export interface MadeWebhook extends Webhook {
   url: string;
-  secret?: string;
+  secret: string;
 }
 
 export interface RoomFile {

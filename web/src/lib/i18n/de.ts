@@ -168,7 +168,7 @@ export const de: Record<keyof typeof en, string> = {
   'message.more': 'Mehr zu dieser Nachricht',
   'message.edit': 'Bearbeiten',
   'message.edited': '(bearbeitet)',
-  'message.edited_at': 'Bearbeitet {time}. Alle Fassungen zeigen.',
+  'message.edited_at': 'Bearbeitet {time}',
   'message.versions': 'Alle Fassungen zeigen',
   'message.copy_link': 'Link kopieren',
   'message.link_copied': 'Der Link ist kopiert.',

@@ -162,7 +162,7 @@ export const en = {
   'message.more': 'More about this message',
   'message.edit': 'Edit',
   'message.edited': '(edited)',
-  'message.edited_at': 'Edited {time}. Show all versions.',
+  'message.edited_at': 'Edited {time}',
   'message.versions': 'Show all versions',
   'message.copy_link': 'Copy link',
   'message.link_copied': 'The link has been copied.',

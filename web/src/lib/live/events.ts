@@ -25,6 +25,7 @@ export type ServerFrame =
   | { type: 'rooms' }
   | { type: 'invitation'; invitation: Invitation }
   | { type: 'feed'; feed: number; room: number; seq: number }
+  | { type: 'problem'; problem: ProblemBody }
   | { type: 'bye'; reason: ByeReason };
 
 /** Null for what cannot be read: a newer server may say things that this client does not know. */

@@ -193,6 +193,9 @@ class Live {
       case 'feed':
         feeds.hit(frame.feed);
         return;
+      case 'problem':
+        said.fault(frame.problem.detail || frame.problem.title);
+        return;
       case 'bye':
         if (frame.reason === 'session-ended') session.lost();
         return;

@@ -134,10 +134,11 @@ function withChanges(entries: readonly Entry[], changes: readonly Entry[]): read
   for (const change of changes) {
     switch (change.kind) {
       case 'edit': {
+        if (!change.edit) break;
         const index = indexOf(current(), change.edit.of);
         const target = current()[index];
         if (isMessage(target)) {
-          const edited = editedBy(target, change);
+          const edited = editedBy(target, change, change.edit);
           if (edited !== target) replace(index, edited);
         }
         break;
@@ -165,12 +166,12 @@ function withChanges(entries: readonly Entry[], changes: readonly Entry[]): read
   return result ?? entries;
 }
 
-function editedBy(target: MessageEntry, change: Extract<Entry, { kind: 'edit' }>): MessageEntry {
+function editedBy(target: MessageEntry, change: Entry, edit: { text: string; title: string | null }): MessageEntry {
   // Edits can be heard twice (as the answer and as a live event) and must not undo a later one.
   if (!target.message || (target.edited?.seq ?? 0) >= change.seq) return target;
   return {
     ...target,
-    message: { ...target.message, text: change.edit.text, title: change.edit.title ?? target.message.title },
+    message: { ...target.message, text: edit.text, title: edit.title ?? target.message.title },
     edited: { at: change.at, seq: change.seq },
   };
 }
