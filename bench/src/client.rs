@@ -42,6 +42,8 @@ impl Client {
             request = request.header("content-type", "application/json");
         }
         let body = body.map(|b| Bytes::from(b.to_string())).unwrap_or_default();
+        // The connection's task may still be at the end of the answer before.
+        self.sender.ready().await?;
         let answer = self.sender.send_request(request.body(Full::new(body))?).await?;
         let status = answer.status();
         let bytes = answer.into_body().collect().await?.to_bytes();
