@@ -25,7 +25,10 @@ impl Scene {
     pub(crate) async fn set(server: &Server) -> Result<Scene> {
         server.command(&["user", "add", "bench", "--admin", "--password-stdin"], "the bench's password\n")?;
         let made = server.command(
-            &["token", "add", "bench", "--label", "bench", "--scope", "read,post,manage,admin", "--json"],
+            &[
+                "token", "add", "bench", "--label", "bench", "--json", "--scope", "read", "--scope", "post", "--scope",
+                "manage", "--scope", "admin",
+            ],
             "",
         )?;
         let made: Value = serde_json::from_str(&made)?;

@@ -68,8 +68,8 @@ impl Connections {
     fn open_reading(&self) -> Work<Connection> {
         let conn = self.open(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         conn.execute_batch(
+            // Not mapped into memory: pages of a mapped file count as the process's own, and a disk that fails to give one ends it.
             "PRAGMA query_only = ON;
-             PRAGMA mmap_size = 4294967296;
              PRAGMA cache_size = -16384;",
         )?;
         Ok(conn)
