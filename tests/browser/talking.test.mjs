@@ -170,12 +170,13 @@ test('a draft stays with its room when the page is loaded again', async () => {
 
 test('the other browser counts what it has not seen', async () => {
   await bo.getByRole('button', { name: 'Follow', exact: true }).first().click();
-  await bo.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: /bonds/ }).waitFor();
+  const link = bo.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: /bonds/ });
+  await link.waitFor();
+  await until('all has been read', async () => !/unread/.test(await link.innerText()));
   await bo.goto(`${server.url}/settings`);
   await bo.getByRole('heading', { name: 'Settings', level: 1 }).waitFor();
   await say(ana, 'Unseen one');
   await say(ana, 'Unseen two');
-  const link = bo.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: /bonds/ });
   await until('two are counted', async () => /2 unread/.test(await link.innerText()));
   await link.click();
   await bo.getByText('New', { exact: true }).waitFor();

@@ -208,6 +208,7 @@ export const de: Record<keyof typeof en, string> = {
   'compose.detach': '{name} wegnehmen',
   'compose.files': 'Angehängte Dateien',
   'compose.uploading': '{name} wird hochgeladen',
+  'compose.queued': 'Wird gesendet, sobald die Dateien da sind.',
   'compose.no_upload': 'In diesen Raum können keine Dateien hochgeladen werden.',
   'compose.too_many_files': 'Eine Nachricht fasst höchstens {n} Datei. | Eine Nachricht fasst höchstens {n} Dateien.',
   'compose.file_too_large': '{name} ist zu groß. Eine Datei darf höchstens {most} haben.',

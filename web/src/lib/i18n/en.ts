@@ -202,6 +202,7 @@ export const en = {
   'compose.detach': 'Take off {name}',
   'compose.files': 'Attached files',
   'compose.uploading': '{name} is being uploaded',
+  'compose.queued': 'Will be sent when the files are there.',
   'compose.no_upload': 'Files cannot be uploaded to this room.',
   'compose.too_many_files': 'A message holds {n} file at most. | A message holds {n} files at most.',
   'compose.file_too_large': '{name} is too large. A file may have {most} at most.',
