@@ -8,10 +8,9 @@ use crate::compose;
 use crate::data::{DataDir, in_use};
 use crate::exit::{Exit, missing, refused, usage};
 use crate::fresh::{FreshDir, check_free};
-use crate::output::visible;
 use crate::progress::Progress;
+use crate::walk::{fault, walk};
 use anyhow::{Context as _, Result};
-use axum::http::Method;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -76,36 +75,11 @@ pub(super) async fn verify(context: &Context, dir: &DataDir) -> Result<Vec<Value
     let lock = dir.try_lock("command", None)?.map_err(|holder| in_use(dir, holder.as_ref()))?;
     let pool = compose::open(context.config(), dir).await?;
     let client = Client::new(Box::new(InProcess::new(pool, lock)), None, None);
-    let walked = walk(&client, context.out.quiet).await;
+    let walked = walk(&client, None, context.out.quiet).await;
     client.close().await?;
     // The lock's file is of no use in a directory that is still being made.
     let _ = std::fs::remove_file(dir.path().join("lock"));
-    walked
-}
-
-async fn walk(client: &Client, quiet: bool) -> Result<Vec<Value>> {
-    let mut lines = client.lines(Method::GET, "/admin/verify", None).await?;
-    let mut progress = Progress::new("logs verified", 0, quiet);
-    let mut faults = Vec::new();
-    let mut whole = false;
-    while let Some(line) = lines.next().await? {
-        if let Some(fault) = line.get("fault") {
-            faults.push(fault.clone());
-        }
-        whole |= line["done"] == true;
-        progress.add(1);
-    }
-    progress.finish();
-    if whole { Ok(faults) } else { Err(refused("the verification stopped before its end")) }
-}
-
-fn fault(fault: &Value) -> String {
-    format!(
-        "FAULT  room {}, entry {}: {}",
-        fault["room"],
-        fault["seq"],
-        visible(fault["what"].as_str().unwrap_or_default())
-    )
+    Ok(walked?.faults)
 }
 
 fn copy(from: &Path, to: &Path, quiet: bool) -> Result<()> {

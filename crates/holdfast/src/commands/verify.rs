@@ -2,13 +2,11 @@
 
 use super::Context;
 use crate::client::Access;
-use crate::exit::{Exit, Failure};
-use crate::output::{Output, text, visible};
-use crate::progress::Progress;
+use crate::exit::Exit;
 use crate::resolve::{self, Kind};
+use crate::walk::{fault, walk};
 use anyhow::Result;
-use axum::http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What to verify.
 #[derive(Debug, clap::Args)]
@@ -21,77 +19,29 @@ pub(crate) struct Args {
     room: Option<String>,
 }
 
-/// What a walk found.
-struct Found {
-    rooms: u64,
-    entries: u64,
-    faults: Vec<Value>,
-}
-
 /// Does what was asked.
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit> {
     context
         .with(Access::Existing, async |client| {
-            let path = match &args.room {
-                Some(room) => format!("/admin/verify?room={}", resolve::id(client, Kind::Room, room).await?),
-                None => "/admin/verify".to_owned(),
+            let room = match &args.room {
+                Some(room) => Some(resolve::id(client, Kind::Room, room).await?),
+                None => None,
             };
-            let mut lines = client.lines(Method::GET, &path, None).await?;
-            let mut progress = Progress::new("logs verified", 0, context.out.quiet);
-            let mut faults = Vec::new();
-            let mut done = None;
-            while let Some(line) = lines.next().await? {
-                if line["done"] == true {
-                    done = Some(line);
-                } else if let Some(fault) = line.get("fault") {
-                    faults.push(fault.clone());
-                } else {
-                    progress.add(1);
+            let walked = walk(client, room, context.out.quiet).await?;
+            let holds = walked.faults.is_empty();
+            let report =
+                json!({ "holds": holds, "rooms": walked.rooms, "entries": walked.entries, "faults": walked.faults });
+            context.out.value(&report, |_| {
+                let of = format!("{} entries in {} logs", walked.entries, walked.rooms);
+                if holds {
+                    return format!("All holds: {of}.");
                 }
-            }
-            progress.finish();
-            // Without the last line nobody knows that all of it was looked at.
-            let Some(done) = done else {
-                return Err(Failure::new(
-                    Exit::Unavailable,
-                    "the server stopped before all was verified; see its log, and try again",
-                )
-                .into());
-            };
-            let count = |field: &str| done[field].as_u64().unwrap_or_default();
-            let found = Found { rooms: count("rooms"), entries: count("entries"), faults };
-            Ok(found.report(context.out))
+                let mut lines: Vec<String> = walked.faults.iter().map(fault).collect();
+                let advice = "Keep this data as it is, and restore a backup elsewhere to compare.";
+                lines.push(format!("{} faults in {of}. {advice}", walked.faults.len()));
+                lines.join("\n")
+            });
+            Ok(if holds { Exit::Done } else { Exit::Refused })
         })
         .await
-}
-
-impl Found {
-    fn report(&self, out: Output) -> Exit {
-        let holds = self.faults.is_empty();
-        let report = json!({ "holds": holds, "rooms": self.rooms, "entries": self.entries, "faults": self.faults });
-        out.value(&report, |_| self.sentences());
-        if holds { Exit::Done } else { Exit::Refused }
-    }
-
-    fn sentences(&self) -> String {
-        if self.faults.is_empty() {
-            return format!("All holds: {} entries in {} logs.", self.entries, self.rooms);
-        }
-        let mut out: Vec<String> = self
-            .faults
-            .iter()
-            .map(|f| {
-                let name =
-                    f["name"].as_str().map_or_else(|| "the pool's log".to_owned(), |n| format!("room {}", visible(n)));
-                format!("FAULT  {name} ({}), entry {}: {}", text(f, "room"), text(f, "seq"), text(f, "what"))
-            })
-            .collect();
-        out.push(format!(
-            "{} faults in {} entries of {} logs. Keep this data as it is, and restore a backup elsewhere to compare.",
-            self.faults.len(),
-            self.entries,
-            self.rooms
-        ));
-        out.join("\n")
-    }
 }

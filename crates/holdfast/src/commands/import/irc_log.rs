@@ -117,11 +117,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let seconds = started.elapsed().as_secs_f64();
 
     let mut value = serde_json::to_value(&report).context("writing the report")?;
-    value["room"] = room;
+    value["room"] = json!({ "id": room["id"], "name": args.room });
     value["imported"] = json!(taken.imported);
     value["repeated"] = json!(taken.repeated);
     value["authors_created"] = json!(taken.authors_created);
     value["seconds"] = json!((seconds * 1_000.0).round() / 1_000.0);
+    value["per_second"] = json!(((report.messages + report.actions) as f64 / seconds.max(0.001)).round());
     value["what_if"] = json!(args.what_if.what_if);
     context.out.value(&value, |v| sentences(v, &report, &args));
     Ok(Exit::Done)
@@ -318,12 +319,13 @@ fn sentences(value: &Value, report: &Report, args: &Args) -> String {
         format!("Would import them into {}; nothing was written.", args.room)
     } else {
         format!(
-            "Imported {} into {}, {} were there already; {} authors are new. {} s.",
+            "Imported {} into {}, {} were there already; {} authors are new. {} s, {} a second.",
             n("imported"),
             args.room,
             n("repeated"),
             n("authors_created"),
-            n("seconds")
+            n("seconds"),
+            n("per_second")
         )
     });
     out.join("\n")
