@@ -10,7 +10,7 @@ use holdfast_domain::entry::{Edit, EntryBody, FileRef, Kind, Message, Removal};
 use holdfast_domain::limits::REASON_CHARS;
 use holdfast_domain::rights::{self, Action};
 use holdfast_domain::{ClientId, FileId, PrincipalId, RoomId, Seq, Time, mention, text};
-use holdfast_store::log::{Appended, Draft, Remember, Row};
+use holdfast_store::log::{Appended, Draft, From, Remember, Row};
 use holdfast_store::search::{Order, Query, Words};
 
 /// Messages that one removal by criteria takes out at most; more take another.
@@ -268,10 +268,41 @@ impl Chat {
                 state.room.name
             )]));
         }
-        self.write(self.draft(room, caller.user, EntryBody::Purge { through: last })).await?;
+        let mut drafts = Vec::new();
+        let later = self.later_edits(room, last).await?;
+        if !later.is_empty() {
+            let reason = format!("the room was cleared up to {through}");
+            let removal = Removal { of: later, reason, replacement: None, erased: true };
+            drafts.push(self.draft(room, caller.user, EntryBody::Removal(removal)));
+        }
+        drafts.push(self.draft(room, caller.user, EntryBody::Purge { through: last }));
+        self.journal().write(drafts).await?;
         let summary = format!("Room {} was cleared up to {through}", state.room.name);
         self.record(caller, "room-cleared", summary).await?;
         Ok(Outcome::Done(last))
+    }
+
+    /// Edits after `last` of messages up to it: what was said before a date may have been put into other words after it, and goes with it.
+    /// They can only stand as far as the time for edits reaches.
+    async fn later_edits(&self, room: RoomId, last: Seq) -> Result<Vec<Seq>> {
+        const PAGE: usize = 500;
+        let window = i64::try_from(self.limits().edit_window_seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+        let Some(end) = self.store().rows(room, vec![last]).await?.pop() else { return Ok(Vec::new()) };
+        let until = end.entry.at.millis().saturating_add(window);
+        let (mut after, mut found) = (last, Vec::new());
+        loop {
+            let rows = self.store().page(room, From::After(after), PAGE).await?.rows;
+            let Some(next) = rows.last().map(|row| row.entry.seq) else { return Ok(found) };
+            for row in rows {
+                if row.entry.at.millis() > until {
+                    return Ok(found);
+                }
+                if matches!(&row.entry.body, Some(EntryBody::Edit(edit)) if edit.of <= last) {
+                    found.push(row.entry.seq);
+                }
+            }
+            after = next;
+        }
     }
 
     /// Writes something that its sender may send again, and shows it as its author sees it.

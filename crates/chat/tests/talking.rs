@@ -167,6 +167,25 @@ async fn a_room_is_cleared_up_to_a_date_and_still_verifies() {
     assert_eq!(done(pool.chat.clear(&root, room, Time::EPOCH, Mode::Do).await.unwrap()), Seq::ZERO);
 }
 
+#[tokio::test]
+async fn what_was_said_before_a_date_is_cleared_in_its_later_words_too() {
+    let pool = Pool::new().await;
+    let (root, ana) = (pool.admin("root").await, pool.user("ana").await);
+    let room = pool.room(&ana, pool.category("All").await, "desk", Privacy::Open).await;
+    let seq = pool.say(&ana, room, "first words").await.view.entry.seq;
+    let date = pool.chat.now();
+    let later = pool.say(&ana, room, "later").await.view.entry.seq;
+    let edit = |text: &str| NewEdit { client_id: client_id(), text: text.into(), title: None };
+    let edited = pool.chat.edit(&ana, room, seq, edit("other words")).await.unwrap().view.entry.seq;
+    let kept = pool.chat.edit(&ana, room, later, edit("later still")).await.unwrap().view.entry.seq;
+    done(pool.chat.clear(&root, room, date, Mode::Do).await.unwrap());
+    let shown = pool.chat.history(&ana, room, From::Latest, 100).await.unwrap();
+    let body = |seq| shown.entries.iter().find(|e| e.entry.seq == seq).unwrap().entry.body.clone();
+    assert_eq!(body(edited), None, "the edit's words are gone");
+    assert!(body(kept).is_some(), "the edit of what was said after the date stays");
+    assert_eq!(pool.chat.verify(&root, Some(room), |_| {}).await.unwrap().faults, 0);
+}
+
 fn text(body: &EntryBody) -> Option<&str> {
     match body {
         EntryBody::Message(m) => Some(&m.text),
