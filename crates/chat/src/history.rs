@@ -49,7 +49,9 @@ impl Chat {
         self.allow(caller, room, Action::ReadHistory)?;
         let limit = limit.clamp(1, self.limits().history_max);
         let page = self.store().page(room, from, limit).await?;
-        let head = self.store().head(room).await?.seq;
+        // The hub knows the end without asking the store, and the page itself may know of a newer one.
+        let read = page.rows.last().map_or(Seq::ZERO, |row| row.entry.seq);
+        let head = self.hub().published(room).max(read);
         let directory = self.directory();
         Ok(HistoryPage {
             entries: page.rows.into_iter().map(|row| EntryView::of(&directory, row)).collect(),

@@ -235,5 +235,5 @@ async fn what_a_room_says_to_a_stranger_is_what_no_room_says() {
     let all =
         pool.chat.rooms(&eve, holdfast_chat::rooms::RoomFilter { limit: 50, ..Default::default() }).await.unwrap();
     assert!(all.0.is_empty());
-    let _ = done(pool.chat.delete_room(&holdfast_chat::Caller::operator(), secret, Mode::Do).await.unwrap());
+    done(pool.chat.delete_room(&holdfast_chat::Caller::operator(), secret, Mode::Do).await.unwrap());
 }
