@@ -78,7 +78,7 @@ proptest! {
         let end = good.last().unwrap().clone();
         prop_assert!(holds(&good, &end));
         let i = at.index(good.len());
-        let mut bad = good.clone();
+        let mut bad = good;
         match how {
             0 => { bad.remove(i); }
             1 => bad[i].header.author.0 += 1,
