@@ -99,7 +99,7 @@ impl Chat {
         let message = Message { text: said, title, alert: new.alert, action: new.action, files, mentions, said: None };
         let posted = self.write_sent(caller, room, new.client_id, EntryBody::Message(message)).await?;
         if !posted.repeated {
-            // Who speaks has read up to here. A courtesy that must not delay or fail the post.
+            // Who speaks has read up to here. The answer waits for it, so that counts asked for next are right; it cannot fail the post.
             let mark = vec![(caller.user, room, posted.view.entry.seq)];
             if let Err(error) = self.store().mark_read(mark).await {
                 tracing::debug!(%error, "cannot move the author's reading position");
