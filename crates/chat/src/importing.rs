@@ -70,6 +70,7 @@ impl Chat {
                 author,
                 client_id: ClientId(message.key),
                 remember: Remember::ForEver,
+                decided_on: None,
                 at: now,
                 body: EntryBody::Message(body),
             });

@@ -6,7 +6,7 @@
 
 use crate::error::{ChatError, Result};
 use holdfast_domain::Entry;
-use holdfast_store::log::{Appended, Draft, Remember};
+use holdfast_store::log::{Appended, Draft};
 use holdfast_store::{Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -141,14 +141,12 @@ async fn commit(store: &dyn Store, listener: &impl Committed, batch: Vec<Request
     }
 }
 
-/// Writes `drafts`; while the outcome is unknown and every draft can be recognised, asks again, which changes nothing if they
-/// were kept the first time.
+/// Writes `drafts`; while the outcome is unknown, asks again, which changes nothing if they were kept the first time.
 async fn append(store: &dyn Store, drafts: Vec<Draft>) -> std::result::Result<Vec<Appended>, StoreError> {
-    let recognisable = drafts.iter().all(|d| d.remember != Remember::Not);
     let mut outcome = store.append(drafts.clone()).await;
     let mut wait = Duration::from_millis(50);
     for _ in 1..TRIES {
-        if !(recognisable && matches!(outcome, Err(StoreError::Unknown { .. }))) {
+        if !matches!(outcome, Err(StoreError::Unknown { .. })) {
             break;
         }
         tokio::time::sleep(wait).await;

@@ -307,8 +307,15 @@ impl Chat {
 
     /// Writes something that its sender may send again, and shows it as its author sees it.
     async fn write_sent(&self, caller: &Caller, room: RoomId, client_id: ClientId, body: EntryBody) -> Result<Posted> {
-        let draft =
-            Draft { room, author: caller.user, client_id, remember: Remember::UntilForgotten, at: self.now(), body };
+        let draft = Draft {
+            room,
+            author: caller.user,
+            client_id,
+            remember: Remember::UntilForgotten,
+            decided_on: None,
+            at: self.now(),
+            body,
+        };
         match self.journal().write_one(draft).await? {
             Appended::New(entry) => {
                 let row = Row { entry, edited: None, removed: None };

@@ -273,9 +273,17 @@ impl Chat {
         }
     }
 
-    /// A draft of something the server itself writes once: no client will send it again.
+    /// A draft of something that the server itself writes; its client id tells what became of it should the database go away meanwhile.
     pub(crate) fn draft(&self, room: RoomId, author: PrincipalId, body: EntryBody) -> Draft {
-        Draft { room, author, client_id: chance::client_id(), remember: Remember::Not, at: self.now(), body }
+        Draft {
+            room,
+            author,
+            client_id: chance::client_id(),
+            remember: Remember::UntilForgotten,
+            decided_on: None,
+            at: self.now(),
+            body,
+        }
     }
 
     /// Records an administrator's act that changes nothing in the directory.

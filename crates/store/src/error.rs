@@ -24,6 +24,16 @@ pub enum StoreError {
         /// Why.
         why: String,
     },
+    /// The database cannot be reached or takes no writes now, but may again by itself: it restarts, is replaced by its standby, has no
+    /// connection left. Nothing was changed; trying again is right.
+    #[error("the database is away: {why}")]
+    Away {
+        /// Why.
+        why: String,
+    },
+    /// What was to be changed was decided on a state that another server has changed since. Nothing was changed; deciding anew is right.
+    #[error("another server changed this at the same time")]
+    Stale,
     /// The connection or the disk failed at a moment where the change may or may not have been kept. It is to be looked up
     /// by its client id; it must not be called failed.
     #[error("it is not known whether the change was kept: {why}")]

@@ -1,7 +1,8 @@
 //! What is kept: one interface, one folder for each engine behind it, one conformance suite that every engine passes.
 //!
 //! The interface speaks of logs ([`RoomLog`]), what follows from them ([`Projections`], [`Search`]), and the little that
-//! does not: accounts ([`Accounts`]), reading positions and personal lists ([`Personal`]), files ([`Files`]). It knows
+//! does not: accounts ([`Accounts`]), reading positions and personal lists ([`Personal`]), files ([`Files`]). A store that several servers can
+//! share is a [`Pool`] as well. The interface knows
 //! nothing of SQL, so that an engine's ways do not leak; only the engines' folders do.
 //!
 //! **Invariant:** the log is the truth. [`RoomLog::append`] keeps every projection in step within its transaction, and
@@ -18,6 +19,7 @@ pub mod files;
 pub mod log;
 pub mod maintenance;
 pub mod personal;
+pub mod pool;
 pub mod projections;
 pub mod search;
 pub mod sqlite;
@@ -28,6 +30,7 @@ pub use files::Files;
 pub use log::RoomLog;
 pub use maintenance::Maintenance;
 pub use personal::Personal;
+pub use pool::Pool;
 pub use projections::Projections;
 pub use search::Search;
 

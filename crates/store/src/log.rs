@@ -17,6 +17,9 @@ pub struct Draft {
     pub client_id: ClientId,
     /// For how long the client id is remembered.
     pub remember: Remember,
+    /// Of a change that was decided on the directory as it was: which, see [`crate::pool::Turn`]. Not looked at by a store that only
+    /// one server uses.
+    pub decided_on: Option<i64>,
     /// The time now. The entry gets this or, if that is later, the time of the entry before it.
     pub at: Time,
     /// What happened.
@@ -30,8 +33,6 @@ pub enum Remember {
     UntilForgotten,
     /// For ever: imports, which may be run again years later.
     ForEver,
-    /// Not at all: what the server itself writes once.
-    Not,
 }
 
 /// What became of a draft.

@@ -1,6 +1,6 @@
 //! Looking after the store itself.
 
-use crate::Result;
+use crate::{Pool, Result};
 use async_trait::async_trait;
 use holdfast_domain::chain::Stored;
 use std::path::Path;
@@ -23,6 +23,10 @@ pub struct Facts {
 /// Looking after the store.
 #[async_trait]
 pub trait Maintenance: Send + Sync {
+    /// The pool of servers that share this store; `None` if only one can use it.
+    fn pool(&self) -> Option<&dyn Pool> {
+        None
+    }
     /// What the store says of itself.
     async fn facts(&self) -> Result<Facts>;
     /// Makes sure that a write would be kept now: what readiness asks. Cheap.

@@ -35,6 +35,7 @@ pub(crate) fn draft(room: RoomId, author: PrincipalId, body: EntryBody) -> Draft
         author,
         client_id: ClientId(Uuid::from_u128(n.into())),
         remember: Remember::UntilForgotten,
+        decided_on: None,
         at: at(i64::try_from(n).unwrap()),
         body,
     }

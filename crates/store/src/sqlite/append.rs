@@ -245,7 +245,6 @@ impl Batch<'_> {
         let at = match remember {
             Remember::UntilForgotten => Some(entry.at.millis()),
             Remember::ForEver => None,
-            Remember::Not => return Ok(()),
         };
         self.conn.prepare_cached(SENT)?.execute(params![
             entry.room.0,
