@@ -12,6 +12,7 @@
 //! promises; each says where it promises less.
 
 pub mod accounts;
+mod chaining;
 #[cfg(test)]
 pub mod conformance;
 pub mod error;

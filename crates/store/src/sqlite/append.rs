@@ -2,11 +2,12 @@
 
 use super::amend;
 use super::directory;
-use super::error::{Work, corrupt, missing, unavailable};
+use super::error::{Work, corrupt, missing};
 use super::key::entry_id;
 use super::row::load_entry;
+use crate::chaining::{Chained, End};
 use crate::log::{Appended, Draft, Head, Remember};
-use holdfast_domain::chain::{Digest, Header, genesis, link};
+use holdfast_domain::chain::Digest;
 use holdfast_domain::entry::{FileRef, Kind};
 use holdfast_domain::{Entry, EntryBody, PrincipalId, RoomId, Seq, Time};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -24,10 +25,7 @@ pub(super) fn append(conn: &Connection, drafts: Vec<Draft>) -> Work<Vec<Appended
 /// The end of a log, with what is known of its messages.
 #[derive(Clone, Debug)]
 pub(super) struct LogEnd {
-    pub(super) room: RoomId,
-    pub(super) head: Head,
-    /// Time of the last entry.
-    pub(super) at: Time,
+    pub(super) end: End,
     /// Least and greatest shown time of its messages.
     pub(super) shown: Option<(Time, Time)>,
     /// Whether the messages' shown times never fall.
@@ -37,8 +35,7 @@ pub(super) struct LogEnd {
 impl LogEnd {
     /// Of an empty log.
     pub(super) fn empty(room: RoomId) -> Self {
-        let head = Head { seq: Seq::ZERO, hash: genesis(room), messages: 0, last_message_at: None };
-        Self { room, head, at: Time::from_millis(i64::MIN), shown: None, in_order: true }
+        Self { end: End::empty(room), shown: None, in_order: true }
     }
 
     /// As it was kept; `None` if the log has no entry.
@@ -69,12 +66,12 @@ impl LogEnd {
             (room, last_seq, last_hash, last_at, messages, last_message_at, earliest_message, latest_message, in_order)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         conn.prepare_cached(SQL)?.execute(params![
-            self.room.0,
-            self.head.seq.0,
-            self.head.hash.0,
-            self.at.millis(),
-            self.head.messages,
-            self.head.last_message_at.map(Time::millis),
+            self.end.room.0,
+            self.end.head.seq.0,
+            self.end.head.hash.0,
+            self.end.at.millis(),
+            self.end.head.messages,
+            self.end.head.last_message_at.map(Time::millis),
             self.shown.map(|(earliest, _)| earliest.millis()),
             self.shown.map(|(_, latest)| latest.millis()),
             self.in_order,
@@ -82,18 +79,11 @@ impl LogEnd {
         Ok(())
     }
 
-    /// Moves it to the next entry. `message` is the shown time, if that is a message.
-    pub(super) fn advance(&mut self, seq: Seq, hash: Digest, at: Time, message: Option<Time>) {
-        self.head.seq = seq;
-        self.head.hash = hash;
-        self.at = at;
-        if let Some(shown) = message {
-            self.head.messages += 1;
-            self.head.last_message_at = Some(shown);
-            let (earliest, latest) = self.shown.unwrap_or((shown, shown));
-            self.in_order &= latest <= shown;
-            self.shown = Some((earliest.min(shown), latest.max(shown)));
-        }
+    /// Notes that the log goes on with a message that is shown at this time.
+    pub(super) fn note_message(&mut self, shown: Time) {
+        let (earliest, latest) = self.shown.unwrap_or((shown, shown));
+        self.in_order &= latest <= shown;
+        self.shown = Some((earliest.min(shown), latest.max(shown)));
     }
 
     fn read(r: &rusqlite::Row<'_>) -> Work<Self> {
@@ -102,9 +92,11 @@ impl LogEnd {
         let hash = hash.ok_or_else(|| corrupt(format!("the hash of the end of room {room}'s log")))?;
         let time = |i: usize| r.get::<_, Option<i64>>(i).map(|ms| ms.map(Time::from_millis));
         Ok(Self {
-            room,
-            head: Head { seq: Seq(r.get(1)?), hash, messages: r.get(4)?, last_message_at: time(5)? },
-            at: Time::from_millis(r.get(3)?),
+            end: End {
+                room,
+                head: Head { seq: Seq(r.get(1)?), hash, messages: r.get(4)?, last_message_at: time(5)? },
+                at: Time::from_millis(r.get(3)?),
+            },
             shown: time(6)?.zip(time(7)?),
             in_order: r.get(8)?,
         })
@@ -136,7 +128,7 @@ impl Batch<'_> {
         }
         self.find_end(&draft)?;
         let remember = draft.remember;
-        let (entry, payload) = self.next_entry(draft)?;
+        let Chained { entry, payload } = self.next_entry(draft)?;
         self.insert(&entry, &payload, remember)?;
         project(self.conn, &entry)?;
         if let Some(body) = &entry.body {
@@ -172,34 +164,17 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Numbers, dates and chains a draft, and moves the log's end to it; also answers the payload to store.
-    fn next_entry(&mut self, draft: Draft) -> Work<(Entry, String)> {
+    /// The draft as the next entry of its log, whose end moves to it.
+    fn next_entry(&mut self, draft: Draft) -> Work<Chained> {
         let body = self.completed(draft.room, draft.body)?;
         let Some(end) = self.ends.get_mut(&draft.room) else {
             return Err(missing(format!("room {}", draft.room)).into());
         };
-        let seq = end.head.seq.next();
-        if seq > Seq::MAX {
-            return Err(unavailable(format!("the log of room {} is full", draft.room)).into());
+        let chained = end.end.chain(draft.author, draft.client_id, draft.at, body)?;
+        if chained.entry.kind == Kind::Message {
+            end.note_message(chained.entry.shown_at());
         }
-        let kind = body.kind();
-        let at = draft.at.max(end.at);
-        let header =
-            Header { room: draft.room, seq, at, author: draft.author, client_id: draft.client_id, kind: kind.code() };
-        let payload = body.encode();
-        let hash = link(end.head.hash, &header, Digest::of(payload.as_bytes()));
-        let entry = Entry {
-            room: draft.room,
-            seq,
-            at,
-            author: draft.author,
-            client_id: draft.client_id,
-            kind,
-            body: Some(body),
-            hash,
-        };
-        end.advance(seq, hash, at, (kind == Kind::Message).then(|| entry.shown_at()));
-        Ok((entry, payload))
+        Ok(chained)
     }
 
     /// The body with what only the transaction can know filled in.
@@ -220,7 +195,7 @@ impl Batch<'_> {
                 let Some(end) = end.filter(|_| id != RoomId::POOL) else {
                     return Err(missing(format!("room {id}")).into());
                 };
-                EntryBody::RoomDeleted { id, name, last_seq: end.head.seq, last_hash: end.head.hash }
+                EntryBody::RoomDeleted { id, name, last_seq: end.end.head.seq, last_hash: end.end.head.hash }
             }
             other => other,
         })
@@ -230,7 +205,7 @@ impl Batch<'_> {
         const ENTRY: &str = "INSERT INTO entry (id, at, shown_at, author, kind, ordinal, client_id, hash, payload)
                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         const SENT: &str = "INSERT INTO sent (room, author, client_id, seq, at) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let messages = self.ends.get(&entry.room).map_or(0, |end| end.head.messages);
+        let messages = self.ends.get(&entry.room).map_or(0, |end| end.end.head.messages);
         self.conn.prepare_cached(ENTRY)?.execute(params![
             entry_id(entry.room, entry.seq),
             entry.at.millis(),

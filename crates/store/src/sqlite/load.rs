@@ -1,11 +1,10 @@
 //! Entries brought in exactly as they were in another database.
 
 use super::append::LogEnd;
-use super::error::{Work, corrupt};
+use super::error::Work;
 use super::key::entry_id;
-use holdfast_domain::EntryBody;
-use holdfast_domain::chain::{Payload, Stored, link};
-use holdfast_domain::entry::{Kind, Message};
+use holdfast_domain::Time;
+use holdfast_domain::chain::{Payload, Stored};
 use rusqlite::{Connection, params};
 
 /// Writes `entries` of one log after those that are there. Projections follow with a rebuild.
@@ -14,30 +13,18 @@ pub(super) fn load(conn: &Connection, entries: &[Stored]) -> Work<()> {
     let room = first.header.room;
     let mut end = LogEnd::load(conn, room)?.unwrap_or_else(|| LogEnd::empty(room));
     for entry in entries {
-        let header = &entry.header;
-        let wrong = |what: &str| corrupt(format!("entry {} of room {} {what}", header.seq, header.room));
-        if header.room != room {
-            return Err(wrong("came among those of another room").into());
+        let messages = end.end.head.messages;
+        let followed = end.end.follow(entry)?;
+        if let Some(shown) = followed.message {
+            end.note_message(shown);
         }
-        if header.seq != end.head.seq.next() {
-            return Err(wrong("does not follow the one before it").into());
-        }
-        if header.at < end.at {
-            return Err(wrong("is older than the one before it").into());
-        }
-        if link(end.head.hash, header, entry.payload.digest()) != entry.hash {
-            return Err(wrong("has a hash that does not follow from its content and the entry before").into());
-        }
-        let message = insert(conn, entry, end.head.messages)?;
-        let shown = message.as_ref().map(|m| m.said.unwrap_or(header.at));
-        let counts = Kind::from_code(header.kind) == Some(Kind::Message);
-        end.advance(header.seq, entry.hash, header.at, if counts { shown.or(Some(header.at)) } else { None });
+        insert(conn, entry, messages + i64::from(followed.message.is_some()), followed.said)?;
     }
     end.save(conn)
 }
 
-/// Writes one entry; answers the message if it is one that was kept.
-fn insert(conn: &Connection, entry: &Stored, messages: i64) -> Work<Option<Message>> {
+/// Writes one entry, up to which the log has so many messages.
+fn insert(conn: &Connection, entry: &Stored, messages: i64, said: Option<Time>) -> Work<()> {
     const ENTRY: &str =
         "INSERT INTO entry (id, at, shown_at, author, kind, ordinal, client_id, hash, payload, payload_digest)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -47,18 +34,13 @@ fn insert(conn: &Connection, entry: &Stored, messages: i64) -> Work<Option<Messa
         Payload::Kept(text) => (Some(text.as_str()), None),
         Payload::Erased(digest) => (None, Some(digest.0)),
     };
-    let message = match payload.map(|text| EntryBody::decode(header.kind, text)) {
-        Some(Ok(EntryBody::Message(message))) => Some(message),
-        _ => None,
-    };
-    let said = message.as_ref().and_then(|m| m.said);
     conn.prepare_cached(ENTRY)?.execute(params![
         entry_id(header.room, header.seq),
         header.at.millis(),
         said.unwrap_or(header.at).millis(),
         header.author.0,
         header.kind,
-        messages + i64::from(Kind::from_code(header.kind) == Some(Kind::Message)),
+        messages,
         header.client_id.0.as_bytes(),
         entry.hash.0,
         payload,
@@ -69,5 +51,5 @@ fn insert(conn: &Connection, entry: &Stored, messages: i64) -> Work<Option<Messa
         let key = params![header.room.0, header.author.0, header.client_id.0.as_bytes(), header.seq.0];
         conn.prepare_cached(SENT)?.execute(key)?;
     }
-    Ok(message)
+    Ok(())
 }

@@ -23,13 +23,13 @@ impl RoomLog for SqliteStore {
     }
 
     async fn head(&self, room: RoomId) -> Result<Head> {
-        self.threads.read("reading the end of a log", move |tx, _| Ok(end(tx, room)?.head)).await
+        self.threads.read("reading the end of a log", move |tx, _| Ok(end(tx, room)?.end.head)).await
     }
 
     async fn heads(&self) -> Result<Vec<(RoomId, Head)>> {
         self.threads
             .read("reading the ends of the logs", |tx, _| {
-                Ok(LogEnd::load_all(tx)?.into_iter().map(|end| (end.room, end.head)).collect())
+                Ok(LogEnd::load_all(tx)?.into_iter().map(|end| (end.end.room, end.end.head)).collect())
             })
             .await
     }
@@ -98,7 +98,7 @@ fn end(conn: &Connection, room: RoomId) -> Work<LogEnd> {
 /// A log has no gaps, so a page is known by its numbers before a row of it is read.
 fn page(conn: &Connection, room: RoomId, from: From, limit: usize) -> Work<Page> {
     const SQL: &str = concat!("SELECT ", row_columns!(), " WHERE e.id BETWEEN ?1 AND ?2 ORDER BY e.id");
-    let head = end(conn, room)?.head.seq;
+    let head = end(conn, room)?.end.head.seq;
     let focus = match from {
         From::Around(seq) if seq <= head => Some(seq),
         From::At(time) => first_shown(conn, room, time)?,
@@ -195,7 +195,7 @@ fn last_at(conn: &Connection, room: RoomId, at: Time) -> Work<Option<Seq>> {
     const IMPORTED_UNORDERED: &str = "SELECT max(id) FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at <= ?2";
     let Some(end) = LogEnd::load(conn, room)? else { return Ok(None) };
 
-    let (mut known, mut beyond) = (0, end.head.seq.0 + 1);
+    let (mut known, mut beyond) = (0, end.end.head.seq.0 + 1);
     let mut time_of = conn.prepare_cached(AT)?;
     while beyond - known > 1 {
         let middle = known + (beyond - known) / 2;

@@ -52,7 +52,7 @@ impl Walk<'_> {
         const FILE: &str = "UPDATE file SET seq = ?3 WHERE id = ?1 AND room = ?2";
         let message = (entry.kind == Kind::Message).then_some(shown_at);
         let end = match self.end.take() {
-            Some(end) if end.room == entry.room => end,
+            Some(end) if end.end.room == entry.room => end,
             other => {
                 if let Some(end) = other {
                     end.save(self.conn)?;
@@ -61,10 +61,15 @@ impl Walk<'_> {
             }
         };
         let end = self.end.insert(end);
-        end.advance(entry.seq, entry.hash, entry.at, message);
-        if end.head.messages != ordinal {
+        end.end.advance(entry);
+        if let Some(shown) = message {
+            // Of an erased message only the column knows when it is shown.
+            end.end.head.last_message_at = message;
+            end.note_message(shown);
+        }
+        if end.end.head.messages != ordinal {
             let id = entry_id(entry.room, entry.seq);
-            self.conn.prepare_cached(ORDINAL)?.execute([id, end.head.messages])?;
+            self.conn.prepare_cached(ORDINAL)?.execute([id, end.end.head.messages])?;
         }
         project(self.conn, entry)?;
         match &entry.body {

@@ -146,7 +146,7 @@ impl Searching<'_> {
 
     /// Adds what a room has to give.
     fn room(&self, end: &LogEnd, best: &mut Best) -> Work<()> {
-        let Some((from, until)) = self.span(end.room, best) else { return Ok(()) };
+        let Some((from, until)) = self.span(end.end.room, best) else { return Ok(()) };
         let newest = self.query.order == Order::Newest;
         match &self.matching {
             // Without words all messages in sight are hits, and the index of shown times has them in any log in order.
@@ -154,7 +154,7 @@ impl Searching<'_> {
                 const NEWEST: &str = in_sight!("DESC");
                 const OLDEST: &str = in_sight!("ASC");
                 let sql = if newest { NEWEST } else { OLDEST };
-                self.take(sql, vec![end.room.0.into(), from.into(), until.into()], true, best)
+                self.take(sql, vec![end.end.room.0.into(), from.into(), until.into()], true, best)
             }
             Some(matching) if end.in_order => {
                 const NEWEST: &str = in_index!("ORDER BY s.rowid DESC");
@@ -165,7 +165,7 @@ impl Searching<'_> {
             }
             Some(matching) => {
                 const ALL: &str = in_index!("");
-                let (first, last) = (entry_id(end.room, Seq::ZERO), entry_id(end.room, Seq::MAX));
+                let (first, last) = (entry_id(end.end.room, Seq::ZERO), entry_id(end.end.room, Seq::MAX));
                 self.take(ALL, vec![matching.clone().into(), first.into(), last.into()], false, best)
             }
         }
@@ -195,7 +195,7 @@ impl Searching<'_> {
             "SELECT id FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at >= ?2 ORDER BY shown_at, id LIMIT 1";
         const LAST: &str = "SELECT id FROM entry WHERE id >> 36 = ?1 AND kind = 1 AND shown_at <= ?2 ORDER BY shown_at DESC, id DESC LIMIT 1";
         let one = |sql: &str, time: i64| -> Work<Option<i64>> {
-            Ok(self.conn.prepare_cached(sql)?.query_row([end.room.0, time], |r| r.get(0)).optional()?)
+            Ok(self.conn.prepare_cached(sql)?.query_row([end.end.room.0, time], |r| r.get(0)).optional()?)
         };
         Ok(one(FIRST, from)?.zip(one(LAST, until)?))
     }
