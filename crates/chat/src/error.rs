@@ -53,6 +53,12 @@ pub enum ChatError {
         "the server's disk is full, so nothing can be saved now; reading goes on, and sending works again when there is room"
     )]
     StorageFull,
+    /// Another server of the pool does it; this one takes no clients now.
+    #[error("this server takes no clients now; another one of the pool does")]
+    Elsewhere {
+        /// Where clients reach those that take them, in the order in which to try.
+        servers: Vec<String>,
+    },
     /// The service cannot do it now, but may later.
     #[error("the service cannot do this now: {0}")]
     Unavailable(String),

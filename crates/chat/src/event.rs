@@ -99,7 +99,7 @@ pub enum Event {
 }
 
 /// Why a connection ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Bye {
     /// The server stops.
     ShuttingDown,
@@ -107,15 +107,21 @@ pub enum Bye {
     TooSlow,
     /// The sign-in or token was ended.
     SessionEnded,
+    /// Another server of the pool goes on from here.
+    Moved {
+        /// Where clients reach those that do, in the order in which to try.
+        servers: Vec<String>,
+    },
 }
 
 impl Bye {
     /// The word for it.
-    pub fn word(self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Bye::ShuttingDown => "shutting-down",
             Bye::TooSlow => "too-slow",
             Bye::SessionEnded => "session-ended",
+            Bye::Moved { .. } => "moved",
         }
     }
 }

@@ -264,9 +264,9 @@ impl Hub {
     }
 
     /// Ends all connections.
-    pub(crate) fn end_all(&self, bye: Bye) {
+    pub(crate) fn end_all(&self, bye: &Bye) {
         for connection in self.lock().connections.values() {
-            connection.outbox.close(bye);
+            connection.outbox.close(bye.clone());
         }
     }
 

@@ -4,7 +4,7 @@ use holdfast_domain::Limits;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the service.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The name of this server, shown to people.
     pub name: String,
@@ -14,6 +14,50 @@ pub struct Options {
     pub accounts: AccountOptions,
     /// For how many days the client ids of posted messages are remembered; see `docs`: a client may resend for that long.
     pub client_ids_days: u32,
+    /// For how many seconds a write waits for a database that is away, before whoever asked is told so.
+    pub wait_seconds: u32,
+    /// This server as one of a pool.
+    pub server: ServerOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            limits: Limits::default(),
+            accounts: AccountOptions::default(),
+            client_ids_days: 0,
+            wait_seconds: 10,
+            server: ServerOptions::default(),
+        }
+    }
+}
+
+/// This server as one of a pool; of no meaning where the store is embedded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerOptions {
+    /// Its name, unique in the pool: at most 63 of `a-z 0-9 . -`.
+    pub name: String,
+    /// Where clients reach it, such as `https://chat-1.example.org`.
+    pub address: String,
+    /// For how many minutes those who are connected may stay when it is taken off the list of active servers.
+    pub drain_minutes: u32,
+    /// A server to which the database takes longer to answer is no active one, unless somebody insists.
+    pub most_round_trip_ms: u32,
+    /// Whether it takes part in the pool; the command line in its own process does not.
+    pub joins: bool,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            address: String::new(),
+            drain_minutes: 30,
+            most_round_trip_ms: 10,
+            joins: true,
+        }
+    }
 }
 
 /// Settings of accounts and signing in.

@@ -131,7 +131,7 @@ impl Chat {
     /// When the store cannot be closed cleanly.
     pub async fn shutdown(&self) -> Result<()> {
         self.inner.stopping.cancel();
-        self.inner.hub.end_all(Bye::ShuttingDown);
+        self.inner.hub.end_all(&Bye::ShuttingDown);
         // What is queued in the journal was accepted, so it is written; the store closes after the writer's queue.
         self.flush().await;
         self.inner.store.close().await?;
@@ -149,7 +149,7 @@ impl Chat {
 
     /// Ends live connections, because the server stops: the first step of draining.
     pub fn say_goodbye(&self) {
-        self.inner.hub.end_all(Bye::ShuttingDown);
+        self.inner.hub.end_all(&Bye::ShuttingDown);
     }
 
     /// The limits in force.

@@ -28,6 +28,7 @@ pub(crate) async fn open(config: &Config, dir: &DataDir) -> Result<Pool> {
         limits: config.limits.clone(),
         accounts: config.accounts.clone(),
         client_ids_days: config.database.client_ids_days,
+        ..Options::default()
     };
     let chat = Chat::open(store, options, Clock::system()).await.map_err(|e| match e {
         // The store said in the log what it is.

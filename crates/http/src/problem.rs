@@ -212,6 +212,7 @@ impl From<ChatError> for Problem {
             ChatError::Conflict(_) => Problem::new(Code::Conflict, detail),
             ChatError::TooLarge { .. } => Problem::new(Code::TooLarge, detail),
             ChatError::StorageFull => Problem::new(Code::StorageFull, detail),
+            ChatError::Elsewhere { .. } => Problem::new(Code::Unavailable, detail).after(2),
             ChatError::Unavailable(_) => Problem::new(Code::Unavailable, detail).after(2),
             ChatError::OutcomeUnknown => Problem::new(Code::OutcomeUnknown, detail).after(2),
             ChatError::Internal => Problem::new(Code::Internal, detail),
