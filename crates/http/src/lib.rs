@@ -11,6 +11,7 @@
 
 mod api;
 mod assets;
+mod cors;
 mod door;
 mod extract;
 mod guard;

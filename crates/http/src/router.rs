@@ -4,6 +4,7 @@ mod around;
 
 use crate::api;
 use crate::assets;
+use crate::cors::{Neighbours, cors};
 use crate::door::Door;
 use crate::extract::Operator;
 use crate::health;
@@ -31,6 +32,7 @@ const COMPRESSED: u64 = 4 * 1024;
 /// Everything that is served, on top of `chat`.
 pub fn router(chat: Chat, options: HttpOptions) -> Router {
     let (described_routes, document) = described();
+    let neighbours = Neighbours::of(chat.clone());
     let door = Door::new(chat, options);
     let around_it = Arc::new(Around::new(door.clone(), &document));
     let served = serde_json::to_vec(&document).unwrap_or_default();
@@ -41,6 +43,7 @@ pub fn router(chat: Chat, options: HttpOptions) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED).and(is_worth_compressing)))
         .layer(middleware::from_fn_with_state(around_it, around))
+        .layer(middleware::from_fn_with_state(neighbours, cors))
         .with_state(door)
 }
 

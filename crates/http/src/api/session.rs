@@ -93,7 +93,7 @@ async fn first_user(
 
 /// From where somebody signs in. Another site's page must not sign a browser in, not even with its own account.
 fn come_from(door: &Door, peer: Peer, headers: &HeaderMap) -> Result<Origin> {
-    if origin::is_foreign(headers, door.options.public_url.as_deref()) {
+    if origin::is_foreign(headers, door.options.public_url.as_deref(), &door.chat.pool_addresses()) {
         return Err(Problem::new(
             Code::Forbidden,
             "this was asked by a page of another site; sign in on the server's own page",

@@ -82,7 +82,8 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 fn check_origin(parts: &Parts, door: &Door) -> Result<()> {
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
     let is_upgrade = parts.headers.contains_key(header::UPGRADE);
-    if (!is_safe || is_upgrade) && origin::is_foreign(&parts.headers, door.options.public_url.as_deref()) {
+    let public_url = door.options.public_url.as_deref();
+    if (!is_safe || is_upgrade) && origin::is_foreign(&parts.headers, public_url, &door.chat.pool_addresses()) {
         let detail =
             "this was asked by a page of another site; if this server has a public address, set it as `public_url`";
         return Err(Problem::new(Code::Forbidden, detail));

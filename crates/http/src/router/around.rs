@@ -1,5 +1,6 @@
 //! What is around every request: its number in the log, its time, the headers of every answer, and a last net for faults of ours.
 
+use crate::cors::pages_may;
 use crate::door::Door;
 use crate::peer::{Peer, is_over_tls};
 use crate::problem::{Code, Problem};
@@ -20,10 +21,6 @@ use uuid::Uuid;
 /// Characters of a request's number at most, if the asker gives one.
 const ID_CHARS: usize = 64;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Of the client's own pages: scripts and styles are files of ours alone; a room's add-in is a page in a frame.
-const PAGES_MAY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
-    media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; frame-src https: http:; base-uri 'none'; \
-    form-action 'self'; frame-ancestors 'none'";
 
 /// What it needs.
 pub(super) struct Around {
@@ -114,7 +111,7 @@ pub(super) async fn around(State(around): State<Arc<Around>>, request: Request, 
             tracing::debug!(status = status.as_u16(), took_ms = took.as_millis(), "answered");
         }
     });
-    finish(response.headers_mut(), &id, &route, over_tls);
+    finish(response.headers_mut(), &id, &route, over_tls, door);
     response
 }
 
@@ -134,22 +131,25 @@ fn misplaced(uri: &Uri, is_plain: bool) -> Option<Problem> {
 }
 
 /// Headers of every answer. Those that a handler set itself stay.
-fn finish(headers: &mut HeaderMap, id: &str, route: &str, over_tls: bool) {
+fn finish(headers: &mut HeaderMap, id: &str, route: &str, over_tls: bool, door: &Door) {
     let is_api = route.starts_with("/api") || route.starts_with("/hooks");
+    // Pictures and files are shown by pages of the pool's other servers too, which are below one domain.
+    let whose = if door.chat.in_pool() { "same-site" } else { "same-origin" };
     let always = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), whose),
         (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            if is_api { "default-src 'none'; frame-ancestors 'none'" } else { PAGES_MAY },
-        ),
     ];
     for (name, value) in always {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        let policy = if is_api { nothing } else { pages_may(&door.chat.pool_addresses()) };
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     if is_api {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
