@@ -4,6 +4,7 @@ use crate::door::Door;
 use crate::extract::Json;
 use crate::problem::{Code, Problem, Result};
 use axum::extract::State;
+use holdfast_chat::{ChatError, Standing};
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -22,15 +23,18 @@ pub(crate) fn routes() -> OpenApiRouter<Door> {
 struct Health {
     /// `live` or `ready`.
     status: &'static str,
+    /// Of `ready`: what the server is to its pool, `alone` or `active`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standing: Option<&'static str>,
 }
 
 /// Whether the process answers at all. Needs no sign-in.
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Health)))]
 async fn is_live() -> Json<Health> {
-    Json(Health { status: "live" })
+    Json(Health { status: "live", standing: None })
 }
 
-/// Whether a message sent now would be kept. Needs no sign-in.
+/// Whether clients are to be sent here: a message sent now would be kept, and the server takes clients. Needs no sign-in.
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()),
     responses(
         (status = 200, body = Health),
@@ -39,13 +43,25 @@ async fn is_live() -> Json<Health> {
     ))]
 async fn is_ready(State(door): State<Door>) -> Result<Json<Health>> {
     match tokio::time::timeout(PATIENCE, door.chat.check_ready()).await {
-        Ok(Ok(())) => Ok(Json(Health { status: "ready" })),
-        Ok(Err(error @ (holdfast_chat::ChatError::Unavailable(_) | holdfast_chat::ChatError::StorageFull))) => {
-            Err(error.into())
+        Ok(Ok(())) => {}
+        Ok(Err(error @ (ChatError::Unavailable(_) | ChatError::StorageFull | ChatError::Elsewhere { .. }))) => {
+            return Err(error.into());
         }
-        Ok(Err(error)) => Err(Problem::new(Code::Unavailable, error.to_string())),
+        Ok(Err(error)) => return Err(Problem::new(Code::Unavailable, error.to_string())),
         Err(_) => {
-            Err(Problem::new(Code::Unavailable, format!("the database did not answer within {} s", PATIENCE.as_secs())))
+            let detail = format!("the database did not answer within {} s", PATIENCE.as_secs());
+            return Err(Problem::new(Code::Unavailable, detail));
         }
     }
+    let standing = door.chat.standing();
+    let why_not = match standing {
+        Standing::Alone | Standing::Active => {
+            return Ok(Json(Health { status: "ready", standing: Some(standing.word()) }));
+        }
+        Standing::Standby => "this server is a standby of its pool and takes no clients",
+        Standing::Draining => {
+            "this server is draining: those who are connected go on for a while, nobody else is taken"
+        }
+    };
+    Err(Problem::standby(why_not, door.chat.active_addresses()))
 }

@@ -3,12 +3,14 @@
 //!
 //! The door parses, authenticates, encodes, and decides nothing: every right is judged in `holdfast_chat`. Read it in this
 //! order: [`options`] is what a stranger may send at most; `serve` takes connections; `door` is what every handler
-//! has; `extract` turns requests into checked values and `problem` turns refusals into RFC 9457 documents; `api` has a
-//! file for each resource, the WebSocket (`api::live`) among them; the rest stands beside the API.
+//! has; `extract` turns requests into checked values, `admission` sends clients to other servers of a pool, and `problem` turns
+//! refusals into RFC 9457 documents; `api` has a file for each resource, the WebSocket (`api::live`) among them; the rest stands
+//! beside the API.
 //!
 //! **Invariant:** a route exists only with its description (`utoipa_axum::routes!` makes both at once), so the document cannot
 //! lack or invent one.
 
+mod admission;
 mod api;
 mod assets;
 mod cors;

@@ -4,13 +4,15 @@ use crate::door::Door;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, header};
 use axum::response::IntoResponse;
-use holdfast_chat::Chat;
+use holdfast_chat::{Caller, Chat, Standing};
+use holdfast_store::pool::Condition;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::{Family, MetricConstructor};
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::fmt;
@@ -23,6 +25,8 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
     durations: Family<Route, Histogram, Buckets>,
+    /// The servers of the pool, counted when they are asked for.
+    servers: Family<OfStanding, Gauge>,
 }
 
 /// A kind of request by how it was answered. Routes are templates, so that no stranger can make new ones.
@@ -39,6 +43,17 @@ struct Route {
     method: &'static str,
     route: String,
 }
+
+/// Servers of one standing.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfStanding {
+    standing: &'static str,
+}
+
+/// What a server of a pool may be seen as: see [`holdfast_chat::ServerView::standing`].
+const SEEN_AS: [&str; 5] = ["active", "standby", "draining", "stopped", "silent"];
+/// For how long the pool is asked before its servers are left out.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// From half a millisecond to ten seconds.
 #[derive(Clone)]
@@ -61,8 +76,26 @@ impl Metrics {
         let durations = Family::new_with_constructor(Buckets);
         registry.register("http_requests", "Requests answered", requests.clone());
         registry.register("http_request_duration_seconds", "Time until the answer began", durations.clone());
+        let servers = Family::default();
+        if chat.in_pool() {
+            registry.register("pool_servers", "Servers of the pool by what they are seen as", servers.clone());
+        }
         registry.register_collector(Box::new(Service(chat.clone())));
-        Self { registry, requests, durations }
+        Self { registry, requests, durations, servers }
+    }
+
+    /// Counts the servers of the pool; none are told while the database does not answer.
+    async fn count_servers(&self, chat: &Chat) {
+        let operator = Caller::operator();
+        let asked = tokio::time::timeout(PATIENCE, chat.pool(&operator)).await;
+        let Ok(Ok(pool)) = asked else {
+            self.servers.clear();
+            return;
+        };
+        for standing in SEEN_AS {
+            let count = pool.servers.iter().filter(|s| s.standing == standing).count();
+            self.servers.get_or_create(&OfStanding { standing }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// Counts an answered request.
@@ -111,6 +144,18 @@ impl Collector for Service {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
+        let database = self.0.database();
+        let conditions = Condition::ALL.map(|c| ("condition", c.word(), c.word() == database.condition));
+        one_of(&mut encoder, "database_condition", "How the database is: 1 at the one that holds", &conditions)?;
+        if let Some(round_trip) = database.round_trip {
+            let gauge = ConstGauge::new(round_trip.as_secs_f64());
+            let help = "How long the database takes to answer: the least of the last measurements";
+            let name = "database_round_trip_seconds";
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let standing = self.0.standing();
+        let standings = Standing::ALL.map(|s| ("standing", s.word(), s == standing));
+        one_of(&mut encoder, "pool_standing", "What the server is to its pool: 1 at the one that holds", &standings)?;
         let counters = [
             ("journal_commits", "Transactions of the journal", status.commits),
             ("journal_entries", "Entries that the journal wrote", status.entries),
@@ -125,10 +170,27 @@ impl Collector for Service {
     }
 }
 
+/// A gauge for each of some words: 1 where it holds, else 0.
+fn one_of(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    words: &[(&'static str, &'static str, bool)],
+) -> Result<(), fmt::Error> {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (label, word, holds) in words {
+        ConstGauge::new(i64::from(*holds)).encode(family.encode_family(&[(*label, *word)])?)?;
+    }
+    Ok(())
+}
+
 /// The server's numbers for monitoring. Needs no sign-in.
 #[utoipa::path(get, path = "/metrics", tag = "health", security(()),
     responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 async fn metrics(State(door): State<Door>) -> impl IntoResponse {
+    if door.chat.in_pool() {
+        door.metrics.count_servers(&door.chat).await;
+    }
     let mut text = String::new();
     match encode(&mut text, &door.metrics.registry) {
         Ok(()) => {

@@ -24,7 +24,8 @@ impl HttpOptions {
     }
 }
 
-/// Every limit of the door. What a message, name or list may hold is in `holdfast_domain::limits`.
+/// Every limit of the door, and the domain of its cookie: what the section `[http]` of the settings has. What a message, name or list may hold
+/// is in `holdfast_domain::limits`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpLimits {
@@ -61,6 +62,8 @@ pub struct HttpLimits {
     pub live_ping_seconds: u64,
     /// Seconds that a stopping server gives its connections to end.
     pub drain_seconds: u64,
+    /// The domain for which the cookie is set, so that it goes to all servers of a pool below it. Empty: to the host that set it alone.
+    pub cookie_domain: String,
 }
 
 impl Default for HttpLimits {
@@ -82,6 +85,7 @@ impl Default for HttpLimits {
             live_rooms: 1_000,
             live_ping_seconds: 30,
             drain_seconds: 10,
+            cookie_domain: String::new(),
         }
     }
 }

@@ -13,6 +13,9 @@ use utoipa::{IntoResponses, ToSchema};
 /// The result of a handler.
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
 
+/// Seconds after which to ask again for what is not possible just now.
+const SOON: u64 = 2;
+
 /// What kind of refusal it is. The words never change their meaning.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -51,6 +54,8 @@ pub(crate) enum Code {
     Internal,
     /// The server cannot do it now, but may later.
     Unavailable,
+    /// This server of a pool takes no clients now; `servers` says which ones do.
+    Standby,
     /// It may or may not have been done; sending it again with the same client id tells.
     OutcomeUnknown,
     /// The disk is full; reading goes on.
@@ -58,7 +63,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    const ALL: [Code; 19] = [
+    const ALL: [Code; 20] = [
         Code::BadRequest,
         Code::NotSignedIn,
         Code::BadCredentials,
@@ -76,6 +81,7 @@ impl Code {
         Code::LockedOut,
         Code::Internal,
         Code::Unavailable,
+        Code::Standby,
         Code::OutcomeUnknown,
         Code::StorageFull,
     ];
@@ -106,6 +112,7 @@ impl Code {
             Code::LockedOut => (StatusCode::TOO_MANY_REQUESTS, "locked-out", "Locked after wrong passwords"),
             Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of the server"),
             Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible now"),
+            Code::Standby => (StatusCode::SERVICE_UNAVAILABLE, "standby", "Another server takes clients"),
             Code::OutcomeUnknown => {
                 (StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "It is not known whether it was saved")
             }
@@ -121,6 +128,7 @@ pub(crate) struct Problem {
     detail: String,
     field: Option<String>,
     retry_after: Option<u64>,
+    servers: Option<Vec<String>>,
 }
 
 /// A refusal as RFC 9457 writes it.
@@ -144,12 +152,15 @@ pub(crate) struct Document {
     /// Seconds after which trying again makes sense.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    /// Of `standby`: where clients reach the servers that take them, in the order in which to try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    servers: Option<Vec<String>>,
 }
 
 impl Problem {
     /// A refusal with a sentence for people.
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), field: None, retry_after: None }
+        Self { code, detail: detail.into(), field: None, retry_after: None, servers: None }
     }
 
     /// A refused field: `why` completes "the field ...".
@@ -164,9 +175,20 @@ impl Problem {
         Self::field(Code::Invalid, field, why)
     }
 
+    /// Another server of the pool takes clients; with none, in a while one may.
+    pub(crate) fn standby(detail: impl Into<String>, servers: Vec<String>) -> Self {
+        let retry_after = servers.is_empty().then_some(SOON);
+        Self { servers: Some(servers), retry_after, ..Self::new(Code::Standby, detail) }
+    }
+
+    /// What was asked for is not there.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(Code::NotFound, detail)
+    }
+
     /// The path leads nowhere.
     pub(crate) fn no_such_path() -> Self {
-        Self::new(Code::NotFound, "There is nothing at this path; /api/v1/openapi.json lists what there is")
+        Self::not_found("There is nothing at this path; /api/v1/openapi.json lists what there is")
     }
 
     /// With the number of seconds to wait.
@@ -193,6 +215,7 @@ impl Problem {
             detail,
             field: self.field,
             retry_after: self.retry_after,
+            servers: self.servers,
         }
     }
 }
@@ -212,9 +235,9 @@ impl From<ChatError> for Problem {
             ChatError::Conflict(_) => Problem::new(Code::Conflict, detail),
             ChatError::TooLarge { .. } => Problem::new(Code::TooLarge, detail),
             ChatError::StorageFull => Problem::new(Code::StorageFull, detail),
-            ChatError::Elsewhere { .. } => Problem::new(Code::Unavailable, detail).after(2),
-            ChatError::Unavailable(_) => Problem::new(Code::Unavailable, detail).after(2),
-            ChatError::OutcomeUnknown => Problem::new(Code::OutcomeUnknown, detail).after(2),
+            ChatError::Elsewhere { servers } => Problem::standby(detail, servers),
+            ChatError::Unavailable(_) => Problem::new(Code::Unavailable, detail).after(SOON),
+            ChatError::OutcomeUnknown => Problem::new(Code::OutcomeUnknown, detail).after(SOON),
             ChatError::Internal => Problem::new(Code::Internal, detail),
         }
     }

@@ -13,6 +13,7 @@ mod messages;
 mod my_rooms;
 mod operate;
 mod people;
+mod pool;
 mod roles;
 mod rooms;
 mod search;
@@ -47,5 +48,6 @@ pub(crate) fn routes() -> OpenApiRouter<Door> {
         .merge(webhooks::routes())
         .merge(import::routes())
         .merge(operate::routes())
+        .merge(pool::routes())
         .merge(live::routes())
 }

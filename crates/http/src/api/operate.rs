@@ -36,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 }
 
 /// Demands an administrator, for what the service itself does not guard.
-fn demand_admin(door: &Door, caller: &Caller) -> Result<()> {
+pub(super) fn demand_admin(door: &Door, caller: &Caller) -> Result<()> {
     caller.need(Scope::Admin)?;
     if rights::is_admin(&door.chat.directory(), caller.user) {
         Ok(())
@@ -48,8 +48,13 @@ fn demand_admin(door: &Door, caller: &Caller) -> Result<()> {
 /// What the server is doing.
 #[derive(Debug, Serialize, ToSchema)]
 struct Status {
-    /// Its name.
+    /// What its people call it.
     server: String,
+    /// What it is to its pool.
+    #[schema(value_type = super::server::ServerStanding)]
+    standing: &'static str,
+    /// Its name in the pool; null of a server alone.
+    name_in_pool: Option<String>,
     started_at: Moment,
     version: &'static str,
     rooms: usize,
@@ -81,10 +86,15 @@ struct JournalStatus {
 #[derive(Debug, Serialize, ToSchema)]
 struct DatabaseStatus {
     engine: String,
+    /// Where it is.
     path: String,
     bytes: u64,
     /// Entries of all logs.
     entries: i64,
+    /// `ready`, `gone`, `read-only`, `other-epoch` or `full`.
+    condition: &'static str,
+    /// Milliseconds that it takes to answer; null of an embedded one.
+    round_trip_ms: Option<f64>,
 }
 
 /// What the server is doing. For administrators.
@@ -95,6 +105,8 @@ async fn status(State(door): State<Door>, By(caller): By) -> Result<Json<Status>
     let status = door.chat.status();
     Ok(Json(Status {
         server: door.chat.options().name.clone(),
+        standing: door.chat.standing().word(),
+        name_in_pool: door.chat.in_pool().then(|| door.chat.options().server.name.clone()),
         started_at: status.started_at.into(),
         version: env!("CARGO_PKG_VERSION"),
         rooms: status.rooms,
@@ -113,6 +125,8 @@ async fn status(State(door): State<Door>, By(caller): By) -> Result<Json<Status>
             path: facts.location,
             bytes: facts.bytes,
             entries: facts.entries,
+            condition: door.chat.database().condition,
+            round_trip_ms: super::pool::round_trip_ms(&door),
         },
     }))
 }

@@ -25,7 +25,27 @@ struct Server {
     time: Moment,
     /// Whether nobody can sign in yet, because there is no user.
     needs_first_user: bool,
+    /// What this server is to its pool.
+    #[schema(value_type = ServerStanding)]
+    standing: &'static str,
+    /// Where clients reach the servers of the pool that take them, in the order in which to try. None of a server alone.
+    servers: Vec<String>,
     limits: ServerLimits,
+}
+
+/// What a server is to its pool.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code, reason = "describes the words of `Standing::word`")]
+pub(super) enum ServerStanding {
+    /// There is no pool.
+    Alone,
+    /// It takes clients.
+    Active,
+    /// It takes none.
+    Standby,
+    /// It takes no new ones; those who are connected go on for a while.
+    Draining,
 }
 
 /// What may be sent.
@@ -70,7 +90,7 @@ impl From<&Limits> for ServerLimits {
     }
 }
 
-/// The server's name, version, clock and limits. Needs no sign-in.
+/// The server's name, version, clock and limits, and where else the pool takes clients. Needs no sign-in; every server of a pool answers it.
 #[utoipa::path(get, path = "/server", tag = "server", security(()), responses((status = 200, body = Server)))]
 async fn server(State(door): State<Door>) -> Json<Server> {
     Json(Server {
@@ -78,6 +98,8 @@ async fn server(State(door): State<Door>) -> Json<Server> {
         version: env!("CARGO_PKG_VERSION"),
         time: door.chat.now().into(),
         needs_first_user: door.chat.needs_first_user(),
+        standing: door.chat.standing().word(),
+        servers: door.chat.active_addresses(),
         limits: door.chat.limits().into(),
     })
 }

@@ -56,7 +56,7 @@ async fn sign_out(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse> {
     door.chat.sign_out(&caller).await?;
-    let cookie = cookie("", 0, is_over_tls(peer, &headers, &door.options));
+    let cookie = cookie(&door, "", 0, is_over_tls(peer, &headers, &door.options));
     Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, cookie)])))
 }
 
@@ -115,11 +115,15 @@ async fn welcome(
     let caller = door.chat.caller_of_sign_in(&signed_in.secret).await?;
     let me = door.chat.me(&caller).await?;
     let seconds = (signed_in.expires_at.millis() - door.chat.now().millis()).max(0) / 1_000;
-    let cookie = cookie(&signed_in.secret, seconds, over_tls);
+    let cookie = cookie(door, &signed_in.secret, seconds, over_tls);
     Ok((status, AppendHeaders([(header::SET_COOKIE, cookie)]), Json(Me::from(me))))
 }
 
-fn cookie(secret: &str, seconds: i64, over_tls: bool) -> String {
+fn cookie(door: &Door, secret: &str, seconds: i64, over_tls: bool) -> String {
     let secure = if over_tls { "; Secure" } else { "" };
-    format!("{SESSION_COOKIE}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    let domain = match door.options.limits.cookie_domain.as_str() {
+        "" => String::new(),
+        domain => format!("; Domain={domain}"),
+    };
+    format!("{SESSION_COOKIE}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{domain}{secure}")
 }

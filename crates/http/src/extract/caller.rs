@@ -1,5 +1,6 @@
 //! Who asks: the operator of the machine, the holder of a token, or a browser with a cookie.
 
+use crate::admission;
 use crate::door::Door;
 use crate::origin;
 use crate::problem::{Code, Problem, Result};
@@ -41,6 +42,7 @@ impl FromRequestParts<Door> for By {
         } else {
             return Err(Problem::new(Code::NotSignedIn, "you are not signed in; sign in or send a token"));
         };
+        admission::of_caller(door, &caller, &parts.extensions)?;
         if !caller.is_operator()
             && let Err(wait) = door.asked.take(caller.user, Instant::now())
         {

@@ -1,14 +1,16 @@
 //! What is around every request: its number in the log, its time, the headers of every answer, and a last net for faults of ours.
 
+use crate::admission::Admission;
 use crate::cors::pages_may;
 use crate::door::Door;
 use crate::peer::{Peer, is_over_tls};
 use crate::problem::{Code, Problem};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use holdfast_chat::Standing;
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What it needs.
 pub(super) struct Around {
     door: Door,
+    admission: Admission,
     /// Operations without parameters behind the question mark, so that such a parameter can be refused.
     plain: HashSet<(Method, String)>,
     /// Operations whose body takes its own time.
@@ -54,7 +57,8 @@ impl Around {
             }
         }
         let unhurried = [(Method::POST, "/api/v1/rooms/{room}/files"), (Method::POST, "/api/v1/admin/import")];
-        Self { door, plain, unhurried: unhurried.map(|(method, path)| (method, path.to_owned())).into() }
+        let unhurried = unhurried.map(|(method, path)| (method, path.to_owned())).into();
+        Self { door, admission: Admission::new(document), plain, unhurried }
     }
 }
 
@@ -72,6 +76,9 @@ pub(super) async fn around(State(around): State<Arc<Around>>, request: Request, 
     let kind = (method.clone(), route.clone());
     let answering = async {
         if let Some(problem) = misplaced(request.uri(), around.plain.contains(&kind)) {
+            return problem.into_response();
+        }
+        if let Err(problem) = around.admission.before_anything(door, &kind, request.extensions()) {
             return problem.into_response();
         }
         // A fault of ours must not take the connection, or others' requests on it, with it.
@@ -103,9 +110,12 @@ pub(super) async fn around(State(around): State<Arc<Around>>, request: Request, 
     };
     let mut response = Box::pin(answering.instrument(span.clone())).await;
     let (status, took) = (response.status(), began.elapsed());
+    // A standby says so to everybody who comes by, and a balancer comes by all the time.
+    let takes_none = matches!(door.chat.standing(), Standing::Standby | Standing::Draining);
+    let is_elsewhere = status == StatusCode::SERVICE_UNAVAILABLE && takes_none;
     door.metrics.answered(&method, &route, status, took);
     span.in_scope(|| {
-        if status.is_server_error() {
+        if status.is_server_error() && !is_elsewhere {
             tracing::warn!(status = status.as_u16(), took_ms = took.as_millis(), "answered");
         } else {
             tracing::debug!(status = status.as_u16(), took_ms = took.as_millis(), "answered");

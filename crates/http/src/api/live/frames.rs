@@ -5,7 +5,7 @@ use crate::api::invitations::Invitation;
 use crate::api::rooms::Roster;
 use crate::api::shapes::{Moment, Principal, principals};
 use crate::problem::Document;
-use holdfast_chat::event::Event;
+use holdfast_chat::event::{Bye, Event};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -70,6 +70,9 @@ pub(crate) enum Frame {
     Bye {
         #[schema(value_type = ByeReason)]
         reason: &'static str,
+        /// With `moved`: where to go on, in the order in which to try.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        servers: Option<Vec<String>>,
     },
 }
 
@@ -84,6 +87,8 @@ enum ByeReason {
     TooSlow,
     /// The sign-in or token was ended.
     SessionEnded,
+    /// Another server of the pool goes on: connect to one of `servers`, or here again if there are none.
+    Moved,
 }
 
 impl From<&Event> for Frame {
@@ -108,7 +113,11 @@ impl From<&Event> for Frame {
                 Frame::Invitation { invitation: Invitation::of(&invitation, room_name, by) }
             }
             Event::Feed { feed, room, seq, .. } => Frame::Feed { feed, room: room.0, seq: seq.0 },
-            Event::Bye(bye) => Frame::Bye { reason: bye.word() },
+            Event::Bye(bye) => {
+                let reason = bye.word();
+                let servers = if let Bye::Moved { servers } = bye { Some(servers) } else { None };
+                Frame::Bye { reason, servers }
+            }
         }
     }
 }
