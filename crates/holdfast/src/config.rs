@@ -5,9 +5,11 @@
 //! and what was expected.
 
 mod check;
+mod database_url;
 mod document;
 mod load;
 
+pub(crate) use database_url::DatabaseUrl;
 pub(crate) use document::example;
 pub(crate) use load::{Loaded, load};
 
@@ -34,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) accounts: AccountOptions,
     /// How the data is kept.
     pub(crate) database: Database,
+    /// This server as one of several that share a database.
+    pub(crate) pool: Pool,
 }
 
 /// Where the server is and what it is called.
@@ -94,12 +98,54 @@ pub(crate) enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Database {
+    /// A PostgreSQL database; empty: the embedded one, in the data directory.
+    pub(crate) url: DatabaseUrl,
+    /// A file that holds the password, if it is not in the address.
+    pub(crate) password_file: PathBuf,
+    /// Connections of this server to PostgreSQL.
+    pub(crate) connections: usize,
+    /// Seconds for which a write waits for PostgreSQL to come back.
+    pub(crate) wait_seconds: u32,
+    /// In which language PostgreSQL searches.
+    pub(crate) search_language: String,
     /// Days for which the client ids of posts are remembered.
     pub(crate) client_ids_days: u32,
 }
 
 impl Default for Database {
     fn default() -> Self {
-        Self { client_ids_days: 14 }
+        Self {
+            url: DatabaseUrl::default(),
+            password_file: PathBuf::new(),
+            connections: 12,
+            wait_seconds: 10,
+            search_language: "simple".into(),
+            client_ids_days: 14,
+        }
+    }
+}
+
+impl Database {
+    /// Whether it is PostgreSQL, which several servers can share.
+    pub(crate) fn is_shared(&self) -> bool {
+        !self.url.is_empty()
+    }
+}
+
+/// This server as one of several that share a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Pool {
+    /// Its name; empty: the machine's host name.
+    pub(crate) server: String,
+    /// Minutes for which those who are connected may stay when it is taken off the list of active servers.
+    pub(crate) drain_minutes: u32,
+    /// Milliseconds that the database may take to answer an active server.
+    pub(crate) most_round_trip_ms: u32,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { server: String::new(), drain_minutes: 30, most_round_trip_ms: 10 }
     }
 }

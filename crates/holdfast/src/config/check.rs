@@ -14,7 +14,7 @@ pub(super) struct Wrong {
 
 /// Checks every bound; the first that does not hold is the error.
 pub(super) fn all(config: &Config) -> Result<(), Wrong> {
-    let Config { server, http, log, limits, accounts, database } = config;
+    let Config { server, http, log, limits, accounts, database, pool } = config;
     if server.name.trim().is_empty() || server.name.chars().count() > 100 || server.name.contains(char::is_control) {
         return wrong("server", "name", "must be 1 to 100 characters on one line");
     }
@@ -25,6 +25,7 @@ pub(super) fn all(config: &Config) -> Result<(), Wrong> {
     if !url.is_empty() && holdfast_domain::text::web_address("public_url", url, 255).is_err() {
         return wrong("server", "public_url", "must be empty or an address such as https://chat.example.org");
     }
+    check_cookie_domain(http.cookie_domain.as_str(), url)?;
     for (key, value, least, most) in [
         ("connections", http.connections as u64, 1, 1_000_000),
         ("connections_per_address", http.connections_per_address as u64, 1, 1_000_000),
@@ -76,7 +77,73 @@ pub(super) fn all(config: &Config) -> Result<(), Wrong> {
     ] {
         within("accounts", key, u64::from(value), least, most)?;
     }
-    within("database", "client_ids_days", u64::from(database.client_ids_days), 1, 3_660)
+    if !database.url.is_empty()
+        && let Err(why) = database.url.check()
+    {
+        return wrong("database", "url", why);
+    }
+    for (key, value, least, most) in [
+        // Fewer would let a long read stand in the way of writing.
+        ("connections", database.connections as u64, 4, 200),
+        ("wait_seconds", database.wait_seconds.into(), 1, 300),
+        ("client_ids_days", database.client_ids_days.into(), 1, 3_660),
+    ] {
+        within("database", key, value, least, most)?;
+    }
+    let language = database.search_language.as_str();
+    if !(1..=63).contains(&language.len()) || !language.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+        return wrong(
+            "database",
+            "search_language",
+            "must be \"simple\" or a language of PostgreSQL's, such as \"english\"",
+        );
+    }
+    if !pool.server.is_empty()
+        && let Err(why) = server_name(&pool.server)
+    {
+        return wrong("pool", "server", why);
+    }
+    within("pool", "drain_minutes", pool.drain_minutes.into(), 0, 1_440)?;
+    within("pool", "most_round_trip_ms", pool.most_round_trip_ms.into(), 1, 10_000)
+}
+
+/// Whether a server of a pool may be called so.
+///
+/// # Errors
+/// What it must be.
+pub(super) fn server_name(name: &str) -> Result<(), String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+    if (1..=63).contains(&name.len()) && name.chars().all(is_plain) && !name.starts_with(['.', '-']) {
+        Ok(())
+    } else {
+        Err("must be 1 to 63 of a-z, 0-9, `.` and `-`, beginning with a letter or digit".into())
+    }
+}
+
+/// A domain of the server's own: browsers throw a cookie for another one away.
+fn check_cookie_domain(domain: &str, public_url: &str) -> Result<(), Wrong> {
+    if domain.is_empty() {
+        return Ok(());
+    }
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+    let parts = domain.split('.').filter(|p| !p.is_empty() && !p.starts_with('-')).count();
+    if domain.len() > 253 || !domain.chars().all(is_plain) || parts < 2 || parts != domain.split('.').count() {
+        return wrong(
+            "http",
+            "cookie_domain",
+            "must be empty or a domain in small letters, such as \"chat.example.org\"",
+        );
+    }
+    let authority = public_url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let host = authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    if !host.is_empty() && host != domain && !host.ends_with(&format!(".{domain}")) {
+        return wrong(
+            "http",
+            "cookie_domain",
+            format!("must be {host}, the host of server.public_url, or a domain above it"),
+        );
+    }
+    Ok(())
 }
 
 fn within(section: &'static str, key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Wrong> {
@@ -88,4 +155,31 @@ fn within(section: &'static str, key: &'static str, value: u64, least: u64, most
 
 fn wrong(section: &'static str, key: &'static str, expected: impl Into<String>) -> Result<(), Wrong> {
     Err(Wrong { section, key, expected: expected.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_named_as_a_host_is() {
+        for good in ["chat-1", "a", "0", "chat-1.example.org"] {
+            assert!(server_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "Chat", "chat 1", "chat_1", "-x", ".x", &"x".repeat(64)] {
+            assert!(server_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cookies_domain_is_one_of_the_servers_own() {
+        let url = "https://chat-1.example.org:8443/";
+        for good in ["", "example.org", "chat-1.example.org"] {
+            assert!(check_cookie_domain(good, url).is_ok(), "{good}");
+        }
+        assert!(check_cookie_domain("example.org", "").is_ok());
+        for bad in ["org", ".example.org", "example.com", "t.example.org", "Example.org", "example..org", "a b.org"] {
+            assert!(check_cookie_domain(bad, url).is_err(), "{bad}");
+        }
+    }
 }

@@ -20,13 +20,14 @@ const EXAMPLE_HEADER: &str = "\
 # This file is written by `holdfast config example`. Check yours with `holdfast config check FILE`.
 ";
 
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("server", "Where the server is and what it is called."),
     ("http", "Limits on connections and requests; they bound what strangers can take."),
     ("log", "What the server writes to its log, which is standard error."),
     ("limits", "Limits on what may be sent. Characters are Unicode scalar values."),
     ("accounts", "Who may use chat, and how signing in works."),
-    ("database", "How the data is kept."),
+    ("database", "How the data is kept: in an embedded database, or in PostgreSQL, which several servers can share."),
+    ("pool", "This server as one of several that share a PostgreSQL database; of no meaning with the embedded one."),
 ];
 
 /// Every setting, in the order of the example file.
@@ -39,7 +40,7 @@ pub(super) fn settings() -> &'static [Setting] {
         s(
             "server",
             "data",
-            "The directory that holds everything: messages, files, accounts. Made when it is not there.",
+            "The directory that holds everything: messages, files, accounts. Made when it is not there. With PostgreSQL it holds only a lock and the socket for commands; each server has its own.",
         ),
         s(
             "server",
@@ -49,7 +50,7 @@ pub(super) fn settings() -> &'static [Setting] {
         s(
             "server",
             "public_url",
-            "The address under which browsers reach the server, such as \"https://chat.example.org\"; with https, cookies go over TLS alone. Empty: whatever address a browser used, without TLS.",
+            "The address under which browsers reach the server, such as \"https://chat.example.org\"; with https, cookies go over TLS alone. Empty: whatever address a browser used, without TLS. In a pool, clients of the other servers are sent to it.",
         ),
         s(
             "server",
@@ -80,6 +81,11 @@ pub(super) fn settings() -> &'static [Setting] {
             "Seconds between pings to a live connection; one that is silent for three of these is closed.",
         ),
         s("http", "drain_seconds", "Seconds that a stopping server gives its connections to end; 0 to 600."),
+        s(
+            "http",
+            "cookie_domain",
+            "The domain for which cookies are set, such as \"example.org\", where a browser reaches the servers of a pool under several names below it. Empty: the name that the browser used.",
+        ),
         s("log", "format", "\"text\" for people, \"json\" for programs: one object a line."),
         s(
             "log",
@@ -108,8 +114,44 @@ pub(super) fn settings() -> &'static [Setting] {
         s("accounts", "password_iterations", "Rounds of PBKDF2-HMAC-SHA-256 for new passwords; at least 4096."),
         s(
             "database",
+            "url",
+            "A PostgreSQL database: \"postgres://user:password@host:5432/database\", or with several hosts of which one takes writes: \"postgres://user@host1:5432,host2:5432/database\". Empty: an embedded database in server.data. The password is never shown.",
+        ),
+        s(
+            "database",
+            "password_file",
+            "A file with the password on its first line, over one in the url. Read at the start.",
+        ),
+        s("database", "connections", "Connections of this server to PostgreSQL; 4 to 200."),
+        s(
+            "database",
+            "wait_seconds",
+            "Seconds for which a message waits when PostgreSQL is away, before its sender is told so; 1 to 300.",
+        ),
+        s(
+            "database",
+            "search_language",
+            "How PostgreSQL reduces words for the search: \"simple\" (not at all), \"english\", \"german\" or another of its languages.",
+        ),
+        s(
+            "database",
             "client_ids_days",
             "Days for which a client may safely send the same post again: its ids are remembered that long.",
+        ),
+        s(
+            "pool",
+            "server",
+            "This server's name in the pool, unique there: 1 to 63 of a-z, 0-9, `.` and `-`. Empty: the machine's host name.",
+        ),
+        s(
+            "pool",
+            "drain_minutes",
+            "Minutes for which those who are connected may stay when the server is taken off the list of active ones; 0 to 1440.",
+        ),
+        s(
+            "pool",
+            "most_round_trip_ms",
+            "Milliseconds that PostgreSQL may take to answer; a server that is farther away becomes no active one, unless `holdfast pool active ... --far` insists.",
         ),
     ];
     ALL

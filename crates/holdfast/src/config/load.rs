@@ -178,6 +178,22 @@ mod tests {
     }
 
     #[test]
+    fn a_databases_address_is_refused_with_its_line_and_without_its_password() {
+        let e = wrong("[database]\nurl = \"postgres://u:hunter2@db\"\n");
+        assert!(e.starts_with("holdfast.toml:2: url must name a database") && !e.contains("hunter2"), "{e}");
+        let e = with_env(&[("HOLDFAST_DATABASE__URL", "mysql://u:hunter2@db/x")]).unwrap_err().to_string();
+        assert!(
+            e.starts_with("HOLDFAST_DATABASE__URL: url must be empty or begin with") && !e.contains("hunter2"),
+            "{e}"
+        );
+        let config = with_env(&[("HOLDFAST_DATABASE__URL", "postgres://u:hunter2@db/x")]).unwrap().config;
+        assert!(config.database.is_shared() && config.database.url.secret().contains("hunter2"));
+        assert!(!toml::to_string(&config).unwrap().contains("hunter2"));
+        let e = wrong("[pool]\nserver = \"Chat 1\"\n");
+        assert!(e.starts_with("holdfast.toml:2: server must be 1 to 63"), "{e}");
+    }
+
+    #[test]
     fn broken_toml_is_refused_with_its_place() {
         let e = wrong("[server]\nname = \n");
         assert!(e.starts_with("holdfast.toml:2:"), "{e}");
