@@ -13,7 +13,7 @@ WEB_MODULES := web/node_modules/.package-lock.json
 # Where packaging/install.sh puts a newer Node.js when the system's is too old.
 export PATH := $(CURDIR)/target/tools/node_modules/.bin:$(PATH)
 
-.PHONY: help run test web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-browser clean
+.PHONY: help run test web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s "$$(printf '\t')"
@@ -22,7 +22,7 @@ run: install-tools web ## Build everything and run a server on DATA (./data) at 
 	$(CARGO) build --release --locked --package holdfast
 	@packaging/run.sh "$$(packaging/target-dir.sh)/release/holdfast" "$(DATA)" "$(HTTP)"
 
-test: install-tools install-browser web test-rust test-web test-browser ## Run every test: Rust, web, and end to end in Chromium
+test: install-tools install-postgres install-browser web test-rust test-web test-browser ## Run every test: Rust, web, and end to end in Chromium
 
 web: $(WEB_MODULES) ## Build the web client into web/dist
 	cd web && npm run --silent build
@@ -64,6 +64,9 @@ docs: ## Build the handbook into docs/book (needs mdbook)
 
 install-tools: ## Install what a build needs: compiler, linker, Rust, Node.js
 	@packaging/install.sh build
+
+install-postgres: ## Install what the tests of the PostgreSQL store need: PostgreSQL 15 or later, without a cluster of its own
+	@packaging/install.sh postgres
 
 install-browser: ## Install what the browser tests need: Chromium
 	@packaging/install.sh browser

@@ -1,11 +1,25 @@
 #!/bin/bash
-# Installs what is missing for a build (`build`) or for the browser tests (`browser`), and says what it does.
+# Installs what is missing for a build (`build`), for the tests of the PostgreSQL store (`postgres`) or for the browser tests (`browser`), and
+# says what it does.
 # On Debian and Ubuntu it calls apt-get, as root or through sudo; elsewhere it names what is missing.
 set -euo pipefail
 
 missing=()
 need() { # command package
   command -v "$1" >/dev/null 2>&1 || missing+=("$2")
+}
+
+# The tests look in the same places, in the same order.
+has_postgres() {
+  # Whoever names the place answers for it.
+  [ -z "${HOLDFAST_PG_BIN:-}" ] || return 0
+  local bin version
+  for bin in /usr/lib/postgresql/*/bin/postgres "$(command -v postgres || true)"; do
+    [ -x "$bin" ] || continue
+    version=$("$bin" --version | grep -oE '[0-9]+' | head -n 1)
+    [ "$version" -lt 15 ] || return 0
+  done
+  return 1
 }
 
 case "${1:-build}" in
@@ -17,11 +31,14 @@ case "${1:-build}" in
     if ! command -v node >/dev/null 2>&1; then missing+=(nodejs npm)
     elif ! command -v npm >/dev/null 2>&1; then missing+=(npm); fi
     ;;
+  postgres)
+    has_postgres || missing+=(postgresql)
+    ;;
   browser)
     [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing+=(chromium)
     ;;
   *)
-    echo "usage: $0 build|browser" >&2
+    echo "usage: $0 build|postgres|browser" >&2
     exit 2
     ;;
 esac
@@ -41,6 +58,12 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   echo "Installing Debian packages: ${missing[*]} (${as_root[*]:+sudo }apt-get install)" >&2
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+  if [ "$1" = postgres ]; then
+    # The tests start their own: Debian's package shall not make a cluster of this machine's own.
+    "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" | "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/holdfast-tests.conf >/dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
+  fi
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 

@@ -62,7 +62,8 @@ impl Postgres {
     /// # Panics
     /// As [`Postgres::start`].
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        let made = tempfile::Builder::new().prefix("holdfast-postgres-").tempdir();
+        let durable = settings.contains(&("fsync", "on"));
+        let made = tempfile::Builder::new().prefix("holdfast-postgres-").tempdir_in(place::for_clusters(durable));
         let dir = made.unwrap_or_else(|e| panic!("no temporary directory for PostgreSQL: {e}"));
         let path = dir.path().to_owned();
         Self::prepare(&path, Some(dir), settings)

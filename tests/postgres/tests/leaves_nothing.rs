@@ -92,9 +92,9 @@ fn what_was_committed_outlives_a_kill() {
         let traces = Traces::of(&postgres);
         let port = postgres.port();
         if n < 2 {
-            postgres.kill()
+            postgres.kill();
         } else {
-            postgres.stop()
+            postgres.stop();
         }
         assert!(!traces.process());
         assert!(postgres.try_psql("SELECT 1").is_err());
