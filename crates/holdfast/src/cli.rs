@@ -1,8 +1,8 @@
 //! What can be typed: the commands, and what is common to all of them. Each noun's verbs stand in its own file of [`crate::commands`].
 
 use crate::commands::{
-    audit, backup, category, completion, config, export, group, import, message, restore, room, serve, status, token,
-    user, verify,
+    audit, backup, category, completion, config, export, group, import, message, pool, restore, room, serve, status,
+    token, user, verify,
 };
 use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand};
@@ -106,6 +106,9 @@ pub(crate) enum Command {
     Restore(restore::Args),
     /// Check that no entry of any log was changed, lost or moved
     Verify(verify::Args),
+    /// The servers that share a PostgreSQL database
+    #[command(subcommand)]
+    Pool(pool::Verb),
     /// How the server is
     Status(status::Args),
     /// Who changed what: users, groups, categories, rooms

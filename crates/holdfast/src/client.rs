@@ -177,11 +177,16 @@ fn failure(status: StatusCode, document: Option<Value>) -> anyhow::Error {
     let exit = match (code, status) {
         ("not-found" | "gone", _) | (_, StatusCode::NOT_FOUND) => Exit::Missing,
         ("outcome-unknown", _) => Exit::Unknown,
-        ("unavailable" | "storage-full" | "internal" | "too-many-requests", _) => Exit::Unavailable,
+        ("unavailable" | "standby" | "storage-full" | "internal" | "too-many-requests", _) => Exit::Unavailable,
         (_, status) if status.is_server_error() => Exit::Unavailable,
         _ => Exit::Refused,
     };
-    let message = detail.map_or_else(|| format!("the server answered {status}"), str::to_owned);
+    let mut message = detail.map_or_else(|| format!("the server answered {status}"), str::to_owned);
+    let others: Vec<&str> =
+        document.iter().flat_map(|d| d["servers"].as_array()).flatten().filter_map(Value::as_str).collect();
+    if !others.is_empty() {
+        message.push_str(&format!(" Ask one of: {}", others.join(", ")));
+    }
     Failure { exit, message, problem: document }.into()
 }
 

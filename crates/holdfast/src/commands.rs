@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod group;
 pub(crate) mod import;
 pub(crate) mod message;
+pub(crate) mod pool;
 pub(crate) mod restore;
 pub(crate) mod room;
 pub(crate) mod secret;
@@ -83,6 +84,7 @@ async fn dispatch(command: Command, context: Context) -> Result<Exit> {
         Command::Restore(args) => Box::pin(restore::run(&args, &context)).await,
         Command::Verify(args) => Box::pin(verify::run(&args, &context)).await,
         Command::Status(args) => Box::pin(status::run(&args, &context)).await,
+        Command::Pool(verb) => Box::pin(pool::run(verb, &context)).await,
         Command::Audit(args) => Box::pin(audit::run(&args, &context)).await,
         // Done before a runtime was needed.
         Command::Config(_) | Command::Completion(_) => Ok(Exit::Done),

@@ -101,7 +101,8 @@ pub(crate) fn report_error(error: &anyhow::Error, json: bool) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-fn table(items: &[Value], columns: &[Column]) -> String {
+/// Items as lines below headings.
+pub(crate) fn table(items: &[Value], columns: &[Column]) -> String {
     let mut table = plain_table();
     table.set_header(columns.iter().map(|c| c.0));
     for item in items {

@@ -29,7 +29,7 @@ impl Change<'_> {
         let path = if self.what_if { format!("{}{joint}what_if=true", self.path) } else { self.path };
         let answer = client.json(self.method, &path, self.body).await?;
         if self.what_if {
-            out.value(&answer, would);
+            print_would(out, &answer);
         } else if answer.is_null() {
             out.value(&json!({ "done": true }), |_| done(&Value::Null));
         } else {
@@ -43,6 +43,11 @@ impl Change<'_> {
 pub(crate) fn would_change(out: Output, changes: &[String]) -> Exit {
     out.value(&json!({ "what_if": true, "changes": changes }), would);
     Exit::Done
+}
+
+/// Prints what the server says that a change would do.
+pub(crate) fn print_would(out: Output, answer: &Value) {
+    out.value(answer, would);
 }
 
 fn would(answer: &Value) -> String {
