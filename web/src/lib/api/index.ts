@@ -1,15 +1,18 @@
 // Every call that the client makes, one line each, so that the whole conversation with the server can be read here.
-import { call, get, upload, url, type Query } from './http';
+import { call, get, readiness, upload, url, type Query } from './http';
 import type * as T from './types';
 
 export * from './types';
 export { Problem } from './problem';
-export { onSignedOut } from './http';
+export { onSignedOut, onTrouble } from './http';
+export { current } from './base.svelte';
 
 type WithId = { id: number };
 
 export const api = {
   server: () => get<T.ServerInfo>('/server'),
+  /** Whether a server takes clients; `base` may be another than the current one. */
+  ready: (base: string, signal: AbortSignal) => readiness(base, signal),
 
   signIn: (name: string, password: string) => call<T.Me>('POST', '/session', { name, password }),
   signOut: () => call<void>('DELETE', '/session'),
@@ -94,6 +97,11 @@ export const api = {
     call<T.Group>('POST', '/groups', body),
   changeGroup: (id: number, body: GroupChange) => call<T.Group>('PATCH', `/groups/${id}`, body),
   deleteGroup: (id: number) => call<void>('DELETE', `/groups/${id}`),
+  pool: () => get<T.Pool>('/pool'),
+  changeActive: (change: T.ActiveChange, far: boolean) => call<T.Pool>('POST', '/pool/active', { ...change, far }),
+  whatIfActive: (change: T.ActiveChange, far: boolean) =>
+    call<T.WhatIf>('POST', '/pool/active', { ...change, far, what_if: true }),
+  forgetServer: (name: string) => call<void>('DELETE', `/pool/servers/${encodeURIComponent(name)}`),
   audit: (cursor?: string | null) => get<T.List<T.AuditEntry>>('/audit', { cursor }),
   webhooks: (room: number) => get<T.List<T.Webhook>>(`/rooms/${room}/webhooks`),
   makeWebhook: (room: number, label: string) => call<T.MadeWebhook>('POST', `/rooms/${room}/webhooks`, { label }),

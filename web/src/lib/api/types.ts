@@ -30,7 +30,40 @@ export interface ServerInfo {
   time: string;
   needs_first_user: boolean;
   limits: Limits;
+  /** Absent from servers that know of no pools. */
+  standing?: Standing;
+  /** Where the servers are reached that take clients; empty for a server alone. */
+  servers?: string[];
+  /** Where the pool's other servers are reached, which may take clients one day. */
+  others?: string[];
 }
+
+export type Standing = 'alone' | 'active' | 'standby' | 'draining';
+
+export interface PoolServer {
+  name: string;
+  address: string;
+  standing: 'active' | 'standby' | 'draining' | 'stopped' | 'silent';
+  /** On the list of those that take clients. */
+  active: boolean;
+  this: boolean;
+  version: string;
+  started_at: string;
+  seen_ms_ago: number;
+  connections: number;
+  people: number;
+  round_trip_ms: number;
+}
+
+export interface Pool {
+  epoch: number;
+  chosen: boolean;
+  database: { engine: string | null; location: string | null; condition: string; round_trip_ms: number | null };
+  servers: PoolServer[];
+}
+
+/** One of these at a time. */
+export type ActiveChange = { add: string[] } | { remove: string[] } | { swap: { out: string; in: string } };
 
 export interface Notify {
   messages: 'all' | 'mentions' | 'none';

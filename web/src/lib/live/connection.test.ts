@@ -127,9 +127,36 @@ describe('LiveConnection', () => {
     expect(questions).toBe(12);
   });
 
+  it('goes over to another server at once, and continues there from where it was', () => {
+    live.join([5]);
+    live.start();
+    sockets[0]!.say(welcome);
+    held.set(5, 130);
+    now = 7000;
+    live.renew();
+    expect(sockets[0]!.closed).toBe(true);
+    expect(live.status).toMatchObject({ state: 'connecting', since: 7000 });
+    sockets[0]!.say({ type: 'rooms' });
+    expect(frames.filter((frame) => frame.type === 'rooms')).toHaveLength(0);
+    sockets[1]!.say(welcome);
+    expect(sockets[1]!.sent).toEqual([{ type: 'join', rooms: [{ room: 5, after: 130 }] }]);
+    expect(live.status).toMatchObject({ state: 'open' });
+    // Also out of the middle of a wait, which then ends.
+    live.lost();
+    live.renew();
+    pass(5000);
+    expect(sockets).toHaveLength(3);
+  });
+
+  it('does not come to life by a move', () => {
+    live.renew();
+    expect(sockets).toHaveLength(0);
+  });
+
   it('gives up an attempt that gets no welcome', () => {
     live.start();
     pass(10_000);
+    expect(questions).toBe(1);
     expect(live.status.state).toBe('waiting');
     expect(sockets[0]!.closed).toBe(true);
   });

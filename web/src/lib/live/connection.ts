@@ -84,6 +84,15 @@ export class LiveConnection {
     if (this.#status.state === 'waiting') this.#connect();
   }
 
+  /** There is another server to go to: leaves the connection as it is, and comes back there to where it was. */
+  renew(): void {
+    if (this.#status.state === 'idle' || this.#status.state === 'stopped') return;
+    this.#since ??= this.#world.now();
+    this.#attempt = 0;
+    this.#drop();
+    this.#connect();
+  }
+
   /** The browser says that the network is gone: do not wait for a time-out to notice. */
   lost(): void {
     if (this.#status.state === 'open' || this.#status.state === 'connecting') this.#fail();
@@ -128,7 +137,10 @@ export class LiveConnection {
       if (this.#status.state === 'connecting') this.#hooks.refused();
       if (this.#status.state === 'connecting' || this.#status.state === 'open') this.#fail();
     };
-    this.#cancel = this.#world.later(patience, () => this.#fail());
+    this.#cancel = this.#world.later(patience, () => {
+      this.#hooks.refused();
+      this.#fail();
+    });
   }
 
   #receive(frame: ServerFrame): void {

@@ -9,7 +9,7 @@ export type ClientFrame =
   | { type: 'typing'; room: number }
   | { type: 'read'; room: number; seq: number };
 
-export type ByeReason = 'shutting-down' | 'too-slow' | 'session-ended';
+export type ByeReason = 'shutting-down' | 'too-slow' | 'session-ended' | 'moved';
 
 export type ServerFrame =
   | { type: 'welcome'; me: Person; time: string; epoch: number }
@@ -26,7 +26,7 @@ export type ServerFrame =
   | { type: 'invitation'; invitation: Invitation }
   | { type: 'feed'; feed: number; room: number; seq: number }
   | { type: 'problem'; problem: ProblemBody }
-  | { type: 'bye'; reason: ByeReason };
+  | { type: 'bye'; reason: ByeReason; servers?: string[] };
 
 /** Null for what cannot be read: a newer server may say things that this client does not know. */
 export function frameFrom(text: unknown): ServerFrame | null {

@@ -1,8 +1,9 @@
 // The live connection of this page, and where each of its frames goes.
 
-import { api, Problem, type Entry, type Invitation } from '../api';
+import { api, current, Problem, type Entry, type Invitation } from '../api';
 import type { ServerFrame } from '../live/events';
 import { LiveConnection, type Socket, type Status } from '../live/connection';
+import { liveAddress } from '../pool/addresses';
 import { isMessage } from '../timeline/window';
 import { t } from '../i18n';
 import { said } from '../ui/said.svelte';
@@ -10,6 +11,7 @@ import { feeds } from './feeds.svelte';
 import { notifyOf } from './notify';
 import { outbox } from './outbox.svelte';
 import { people } from './people.svelte';
+import { pool } from './pool.svelte';
 import { forgetViews, heldView } from './room.svelte';
 import { rooms } from './rooms.svelte';
 import { session } from './session.svelte';
@@ -23,13 +25,12 @@ class Live {
   /** Rooms joined without saying where one is: what came between their page and the join must be fetched. */
   #fromNow = new Set<number>();
   #welcomed = false;
+  /** Grows when the database was replaced by one that may lack what was seen here. */
+  #epoch: number | null = null;
 
   #connection = new LiveConnection(
     {
-      open: () => {
-        const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-        return new WebSocket(`${scheme}://${location.host}/api/v1/live`) as unknown as Socket;
-      },
+      open: () => new WebSocket(liveAddress(current.base, location)) as unknown as Socket,
       now: () => Date.now(),
       random: () => Math.random(),
       later: (milliseconds, run) => {
@@ -55,9 +56,12 @@ class Live {
     const offline = () => this.#connection.lost();
     addEventListener('online', online);
     addEventListener('offline', offline);
+    const endWatch = pool.start();
+    pool.onMoved = () => this.#connection.renew();
     outbox.onAccepted = (entry) => heldView(entry.room)?.accepted(entry);
     outbox.start(session.me.id);
     this.#welcomed = false;
+    this.#epoch = null;
     await rooms.load();
     this.#connection.join(rooms.followed());
     this.#connection.start();
@@ -66,6 +70,8 @@ class Live {
     return () => {
       removeEventListener('online', online);
       removeEventListener('offline', offline);
+      endWatch();
+      pool.onMoved = () => {};
       this.#connection.stop();
       outbox.stop();
       rooms.forget();
@@ -129,8 +135,11 @@ class Live {
   #receive(frame: ServerFrame): void {
     switch (frame.type) {
       case 'welcome':
+        if (this.#epoch !== null && frame.epoch !== this.#epoch) this.#anew();
+        this.#epoch = frame.epoch;
         if (this.#welcomed) void this.#caughtUp();
         this.#welcomed = true;
+        pool.arrived();
         outbox.hurry();
         return;
       case 'joined': {
@@ -198,6 +207,7 @@ class Live {
         return;
       case 'bye':
         if (frame.reason === 'session-ended') session.lost();
+        if (frame.reason === 'moved') pool.sentAway(frame.servers ?? []);
         return;
     }
   }
@@ -222,6 +232,13 @@ class Live {
     const mentioned = entry.message?.mentions.includes(session.me.id) ?? false;
     rooms.countUnread(entry.room, entry.seq, entry.at, mentioned);
     if (fresh && entry.message && room) notifyOf({ entry, room, mentioned, watched, open: entry.room === this.#open });
+  }
+
+  /** What was seen may be no more: rooms are read again, and the one on the screen at once. */
+  #anew(): void {
+    const open = this.#open === null ? undefined : heldView(this.#open);
+    forgetViews(open);
+    void open?.anew();
   }
 
   /** Counts may be wrong after an absence, and rooms that are not live say nothing of what was missed. */

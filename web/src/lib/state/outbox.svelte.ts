@@ -56,6 +56,8 @@ class Outbox {
       files: draft.files,
       state: 'waiting',
       reason: null,
+      doubt: false,
+      putOffAt: null,
     };
     this.#put(room, [...this.of(room), pending]);
     void this.#pump(room);
@@ -102,12 +104,14 @@ class Outbox {
       this.onAccepted(entry);
     } catch (problem) {
       if (problem instanceof Problem && problem.passing) {
-        this.#apply(room, { type: 'unreachable', clientId });
+        if (problem.unknown) this.#apply(room, { type: 'unanswered', clientId });
+        else if (problem.code === 'unavailable') this.#putOff(room, clientId, problem);
+        else this.#apply(room, { type: 'held', clientId });
         this.#later(room, problem.retryAfter);
         return;
       }
       if (problem instanceof Problem && problem.code === 'not-signed-in') {
-        this.#apply(room, { type: 'unreachable', clientId });
+        this.#apply(room, { type: 'held', clientId });
         return;
       }
       this.#apply(room, { type: 'refused', clientId, reason: sentence(problem) });
@@ -115,10 +119,15 @@ class Outbox {
     void this.#pump(room);
   }
 
+  #putOff(room: number, clientId: string, problem: Problem): void {
+    this.#apply(room, { type: 'put-off', clientId, reason: sentence(problem), now: Date.now() });
+  }
+
   #later(room: number, seconds: number | undefined): void {
     const attempt = this.#attempts.get(room) ?? 0;
     this.#attempts.set(room, attempt + 1);
-    const wait = seconds ? seconds * 1000 : backoff(attempt + 1, Math.random);
+    // Not all at the second that the server named.
+    const wait = seconds ? seconds * (1000 + Math.random() * 500) : backoff(attempt + 1, Math.random);
     clearTimeout(this.#timers.get(room));
     this.#timers.set(
       room,

@@ -135,6 +135,16 @@ export class RoomView {
     });
   }
 
+  /** The log may have become another: what is held counts no more and is replaced by what there is. */
+  async anew(): Promise<void> {
+    if (!this.window) return;
+    this.#known = 0;
+    this.#readAsked = 0;
+    // Joined from where the log is now; until the page is there, what was seen stays on the screen.
+    this.window = { ...this.window, moreAfter: true };
+    await this.#load({ limit: pageSize }, () => ({ to: 'end' }));
+  }
+
   pageAgain(): void {
     this.pagingProblem = null;
   }
@@ -341,6 +351,8 @@ export function forgetView(id: number): void {
   views.delete(id);
 }
 
-export function forgetViews(): void {
+/** Forgets what is held of all rooms, or of all but one. */
+export function forgetViews(except?: RoomView): void {
   views.clear();
+  if (except) views.set(except.id, except);
 }

@@ -2,7 +2,9 @@
 
 import { api, onSignedOut, Problem, type Me, type Preferences, type ServerInfo } from '../api';
 import { chosen } from '../i18n';
+import { backoff } from '../live/backoff';
 import { load, save } from '../ui/storage';
+import { pool } from './pool.svelte';
 
 type Phase = 'loading' | 'unreachable' | 'first-user' | 'signed-out' | 'signed-in';
 
@@ -12,6 +14,8 @@ class Session {
   /** True when the sign-in page is shown because a session ended, and not because somebody just came. */
   ended = $state(false);
   #me = $state<Me | null>(null);
+  #attempt = 0;
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     onSignedOut(() => this.lost());
@@ -33,9 +37,11 @@ class Session {
   }
 
   async start(): Promise<void> {
-    this.phase = 'loading';
+    clearTimeout(this.#again);
+    if (this.phase !== 'unreachable') this.phase = 'loading';
     try {
       this.server = await api.server();
+      pool.heard(this.server);
       if (this.server.needs_first_user) {
         this.phase = 'first-user';
         return;
@@ -43,7 +49,10 @@ class Session {
       this.enter(await api.me());
     } catch (problem) {
       if (problem instanceof Problem && problem.status === 401) this.phase = 'signed-out';
-      else this.phase = 'unreachable';
+      else {
+        this.phase = 'unreachable';
+        this.#again = setTimeout(() => void this.start(), 1000 + backoff(this.#attempt++, Math.random));
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { afterEvent, nextToSend, restored, type Pending } from './pending';
+import { afterEvent, nextToSend, patience, restored, type Pending } from './pending';
 
 const item = (clientId: string, state: Pending['state']): Pending => ({
   clientId,
@@ -11,6 +11,8 @@ const item = (clientId: string, state: Pending['state']): Pending => ({
   files: [],
   state,
   reason: null,
+  doubt: false,
+  putOffAt: null,
 });
 
 it('sends one at a time and in order, stepping over refused ones', () => {
@@ -20,12 +22,40 @@ it('sends one at a time and in order, stepping over refused ones', () => {
 
 it('keeps the client id through failure and resending', () => {
   let list: readonly Pending[] = [item('a', 'sending')];
-  list = afterEvent(list, { type: 'unreachable', clientId: 'a' });
+  list = afterEvent(list, { type: 'held', clientId: 'a' });
   expect(nextToSend(list)).toMatchObject({ clientId: 'a', state: 'waiting' });
   list = afterEvent(list, { type: 'refused', clientId: 'a', reason: 'Too long.' });
   expect(list[0]).toMatchObject({ state: 'failed', reason: 'Too long.' });
   list = afterEvent(list, { type: 'again', clientId: 'a' });
   expect(list[0]).toMatchObject({ clientId: 'a', state: 'waiting', reason: null });
+});
+
+it('never says of a message that may have arrived that it was not sent', () => {
+  let list: readonly Pending[] = [item('a', 'sending')];
+  list = afterEvent(list, { type: 'unanswered', clientId: 'a' });
+  expect(list[0]).toMatchObject({ state: 'waiting', doubt: true });
+  for (const now of [0, patience, 10 * patience]) {
+    list = afterEvent(list, { type: 'put-off', clientId: 'a', reason: 'The database is away.', now });
+    expect(list[0]).toMatchObject({ state: 'waiting', doubt: true, reason: 'The database is away.' });
+  }
+  list = afterEvent(list, { type: 'refused', clientId: 'a', reason: 'You may not write here.' });
+  expect(list[0]).toMatchObject({ state: 'doubtful', reason: 'You may not write here.' });
+  list = afterEvent(list, { type: 'again', clientId: 'a' });
+  expect(list[0]).toMatchObject({ state: 'waiting', doubt: true });
+});
+
+it('puts a message off while the server cannot take any, and then leaves it to a person', () => {
+  const putOff = (now: number) => ({ type: 'put-off', clientId: 'a', reason: 'The database is away.', now }) as const;
+  let list: readonly Pending[] = [item('a', 'sending')];
+  list = afterEvent(list, putOff(1000));
+  list = afterEvent(list, { type: 'sent', clientId: 'a' });
+  list = afterEvent(list, putOff(1000 + patience - 1));
+  expect(list[0]).toMatchObject({ state: 'waiting', reason: 'The database is away.' });
+  list = afterEvent(list, putOff(1000 + patience));
+  expect(list[0]).toMatchObject({ state: 'failed', reason: 'The database is away.' });
+  expect(nextToSend(list)).toBeUndefined();
+  list = afterEvent(afterEvent(list, { type: 'again', clientId: 'a' }), putOff(2000 + patience));
+  expect(list[0]).toMatchObject({ state: 'waiting' });
 });
 
 it('discards only what was refused: a message in flight may already be in the room', () => {
@@ -42,7 +72,7 @@ it('lets go of what the room shows', () => {
 
 it('sends what a reload interrupted again', () => {
   expect(restored([item('a', 'sending'), item('b', 'failed'), item('c', 'accepted')])).toMatchObject([
-    { clientId: 'a', state: 'waiting' },
+    { clientId: 'a', state: 'waiting', doubt: true },
     { clientId: 'b', state: 'failed' },
   ]);
 });

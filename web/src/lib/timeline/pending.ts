@@ -11,7 +11,9 @@ export type PendingState =
   /** The server took it; its entry has not come round yet. */
   | 'accepted'
   /** It was refused, and a person must decide. */
-  | 'failed';
+  | 'failed'
+  /** It was refused, but an earlier attempt may have got through: nobody knows, and a person must decide. */
+  | 'doubtful';
 
 export interface Pending {
   readonly clientId: string;
@@ -22,14 +24,26 @@ export interface Pending {
   readonly alert: boolean;
   readonly files: readonly FileInfo[];
   readonly state: PendingState;
-  /** Why it was refused, in a sentence. */
+  /** Why it was refused or has to wait, in a sentence. */
   readonly reason: string | null;
+  /** An attempt had no answer: it may be in the room. Nothing but the room itself ends that doubt. */
+  readonly doubt: boolean;
+  /** When the server first said that it cannot take messages now; null when it last said something else. */
+  readonly putOffAt: number | null;
 }
+
+/** A message that the server certainly has not taken is put off for so long; then a person must decide. */
+export const patience = 60_000;
 
 export type PendingEvent =
   | { type: 'sent'; clientId: string }
   | { type: 'accepted'; clientId: string }
-  | { type: 'unreachable'; clientId: string }
+  /** Whether it arrived is not known. */
+  | { type: 'unanswered'; clientId: string }
+  /** The server has not taken it, but may later. */
+  | { type: 'put-off'; clientId: string; reason: string | null; now: number }
+  /** The server has not taken it, and it is not its fault: as if it had not been sent. */
+  | { type: 'held'; clientId: string }
   | { type: 'refused'; clientId: string; reason: string }
   | { type: 'again'; clientId: string }
   | { type: 'discarded'; clientId: string }
@@ -42,19 +56,37 @@ export function afterEvent(list: readonly Pending[], event: PendingEvent): reado
         ? list.filter((item) => !event.clientIds.has(item.clientId))
         : list;
     case 'discarded':
-      // Only what the server has certainly not taken can be discarded.
-      return list.filter((item) => item.clientId !== event.clientId || item.state !== 'failed');
+      // Only what is not on its way can be discarded.
+      return list.filter((item) => item.clientId !== event.clientId || !isStuck(item));
     case 'sent':
-      return changed(list, event.clientId, 'sending', null);
+      return changed(list, event.clientId, () => ({ state: 'sending' }));
     case 'accepted':
-      return changed(list, event.clientId, 'accepted', null);
-    case 'unreachable':
-      return changed(list, event.clientId, 'waiting', null);
+      return changed(list, event.clientId, () => ({ state: 'accepted', reason: null }));
+    case 'unanswered':
+      return changed(list, event.clientId, () => ({ state: 'waiting', reason: null, doubt: true, putOffAt: null }));
+    case 'held':
+      return changed(list, event.clientId, () => ({ state: 'waiting', reason: null }));
+    case 'put-off':
+      return changed(list, event.clientId, (item) => {
+        const putOffAt = item.putOffAt ?? event.now;
+        // What may be in the room already is never given up.
+        const over = !item.doubt && event.now - putOffAt >= patience;
+        return { state: over ? 'failed' : 'waiting', reason: event.reason, putOffAt };
+      });
     case 'again':
-      return changed(list, event.clientId, 'waiting', null);
+      return changed(list, event.clientId, () => ({ state: 'waiting', reason: null, putOffAt: null }));
     case 'refused':
-      return changed(list, event.clientId, 'failed', event.reason);
+      return changed(list, event.clientId, (item) => ({
+        state: item.doubt ? 'doubtful' : 'failed',
+        reason: event.reason,
+        putOffAt: null,
+      }));
   }
+}
+
+/** Nothing happens to it until a person decides. */
+export function isStuck(item: Pending): boolean {
+  return item.state === 'failed' || item.state === 'doubtful';
 }
 
 /** The next message to send: one at a time, in the order in which they were written, stepping over refused ones. */
@@ -67,14 +99,14 @@ export function nextToSend(list: readonly Pending[]): Pending | undefined {
 export function restored(stored: readonly Pending[]): readonly Pending[] {
   return stored
     .filter((item) => item.state !== 'accepted')
-    .map((item) => (item.state === 'sending' ? { ...item, state: 'waiting' as const } : item));
+    .map((item) => ({ ...item, doubt: item.doubt ?? false, putOffAt: null }))
+    .map((item) => (item.state === 'sending' ? { ...item, state: 'waiting' as const, doubt: true } : item));
 }
 
 function changed(
   list: readonly Pending[],
   clientId: string,
-  state: PendingState,
-  reason: string | null,
+  change: (item: Pending) => Partial<Pending>,
 ): readonly Pending[] {
-  return list.map((item) => (item.clientId === clientId ? { ...item, state, reason } : item));
+  return list.map((item) => (item.clientId === clientId ? { ...item, ...change(item) } : item));
 }

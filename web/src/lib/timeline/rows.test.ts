@@ -32,6 +32,8 @@ const pending = (clientId: string, at: string, rest: Partial<Pending> = {}): Pen
   files: [],
   state: 'sending',
   reason: null,
+  doubt: false,
+  putOffAt: null,
   ...rest,
 });
 const options = { unreadAfter: null, me: ana.id, dayOf: (at: string) => at.slice(0, 10) };

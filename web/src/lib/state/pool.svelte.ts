@@ -1,0 +1,129 @@
+// The servers of the pool as this page sees them: which one it talks to, which others there are, and what is being done about one
+// that takes no clients or does not answer.
+
+import { api, current, onTrouble, Problem, type Standing } from '../api';
+import { Follower, type Where } from '../pool/follower';
+import type { Base } from '../pool/addresses';
+import type { Found } from '../pool/choice';
+import { load, save } from '../ui/storage';
+
+/** A server that has not answered within this time counts as silent. */
+const deadline = 2500;
+/** So often a client asks who takes clients; as much again at most is added, so that not all ask together. */
+const every = 60_000;
+/** The same while no server does. */
+const hurried = 4000;
+
+const here = typeof location === 'undefined' ? { origin: '', protocol: '' } : location;
+
+class Pool {
+  where = $state.raw<Where>({ state: 'settled' });
+  /** What the current server is to its pool; null before it has said so. */
+  standing = $state<Standing | null>(null);
+  /** Grows with every move to another server. */
+  moves = $state(0);
+  /** Servers that came to the pool after this page: the page's own rules do not let it ask them. */
+  barred = $state.raw<readonly Base[]>([]);
+  /** Told when requests go to another server from now on. */
+  onMoved: () => void = () => {};
+  #watching: ReturnType<typeof setTimeout> | undefined;
+
+  #follower = new Follower(
+    here,
+    {
+      ask: (base) => this.#ask(base),
+      random: () => Math.random(),
+      later: (milliseconds, run) => {
+        const timer = setTimeout(run, milliseconds);
+        return () => clearTimeout(timer);
+      },
+    },
+    {
+      where: (where) => {
+        this.where = where;
+        if (where.state === 'nowhere') this.#watch(hurried);
+      },
+      moved: (base, abandon) => {
+        current.change(base, abandon);
+        this.moves += 1;
+        this.onMoved();
+      },
+      known: (servers) =>
+        save(
+          'servers',
+          servers.map((base) => base || here.origin),
+        ),
+    },
+  );
+
+  constructor() {
+    this.#follower.heard(load<string[]>('servers') ?? []);
+    onTrouble({
+      elsewhere: (servers, from) => this.#follower.elsewhere(servers, from),
+      silent: (from) => this.#follower.silent(from),
+    });
+    if (typeof document === 'undefined') return;
+    document.addEventListener('securitypolicyviolation', (event) => {
+      const base = this.#follower.known.find((one) => one !== '' && event.blockedURI.startsWith(one));
+      if (base && !this.barred.includes(base)) this.barred = [...this.barred, base];
+    });
+  }
+
+  /** What a server said of the pool. */
+  heard(said: { standing?: Standing; servers?: string[]; others?: string[] }): void {
+    this.standing = said.standing ?? 'alone';
+    const servers = said.servers ?? [];
+    if (this.standing === 'alone') this.#follower.forget();
+    else this.#follower.heard(servers, said.others ?? []);
+    if (this.standing === 'standby' && servers.length > 0) void this.#follower.elsewhere(servers, current.base);
+  }
+
+  /** The live connection was told to go, with all others of this server. */
+  sentAway(servers: readonly string[]): void {
+    void this.#follower.elsewhere(servers, current.base, 'sent-away');
+  }
+
+  /** A live connection is there. */
+  arrived(): void {
+    this.#follower.arrived();
+    void this.#refresh();
+  }
+
+  /** Asks now and then who takes clients, which also notices a server that has fallen silent without a word. */
+  start(): () => void {
+    this.#watch();
+    return () => clearTimeout(this.#watching);
+  }
+
+  #watch(wait = every): void {
+    clearTimeout(this.#watching);
+    this.#watching = setTimeout(() => void this.#look(), wait * (1 + Math.random()));
+  }
+
+  async #look(): Promise<void> {
+    if (this.where.state === 'nowhere' && (await this.#ask(current.base)) === 'ready') this.#follower.arrived();
+    else if (this.standing !== 'alone') await this.#refresh();
+    this.#watch(this.where.state === 'nowhere' ? hurried : every);
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      this.heard(await api.server());
+    } catch (problem) {
+      // What is to be done about it has begun where all answers come in.
+      if (!(problem instanceof Problem)) throw problem;
+    }
+  }
+
+  async #ask(base: Base): Promise<Found> {
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), deadline);
+    try {
+      return await api.ready(base, abort.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+export const pool = new Pool();
