@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The crates and their floors. A crate uses only crates of lower floors.
-const FLOORS: [(&str, u8); 8] = [
+const FLOORS: [(&str, u8); 9] = [
     ("holdfast-domain", 1),
     ("holdfast-private-postgres", 1),
+    ("holdfast-history", 1),
     ("holdfast-store", 2),
     ("holdfast-chat", 3),
     ("holdfast-http", 4),
