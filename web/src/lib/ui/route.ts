@@ -17,7 +17,7 @@ export type Route =
 export const settingsSections = ['profile', 'notifications', 'followed', 'sessions', 'tokens'] as const;
 export type SettingsSection = (typeof settingsSections)[number];
 
-export const adminSections = ['categories', 'users', 'groups', 'audit'] as const;
+export const adminSections = ['categories', 'users', 'groups', 'pool', 'audit'] as const;
 export type AdminSection = (typeof adminSections)[number];
 
 export function routeOf(path: string, query = ''): Route {
