@@ -93,7 +93,6 @@ macro_rules! conformance {
             maintenance {
                 facts_are_told
                 a_rebuild_changes_nothing
-                a_backup_overwrites_nothing
                 a_closed_store_says_so
             }
         }

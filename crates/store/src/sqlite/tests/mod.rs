@@ -1,6 +1,7 @@
 //! The suite that every engine passes, and what only this one can do wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails should stop where it fails")]
 
+mod backup;
 mod erasure;
 mod failure;
 mod migrations;
