@@ -2,23 +2,16 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { freePort } from './port.mjs';
 import { until } from './until.mjs';
 
 const binary = resolve(process.env.HOLDFAST_BIN ?? new URL('../../../target/debug/holdfast', import.meta.url).pathname);
 
-async function freePort() {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
+/** Passwords of tests need not withstand anybody, and a server built for tests takes seconds for what is usual. */
+const quick = '[accounts]\npassword_iterations = 4096\n';
 
 export class Server {
   #data;
@@ -26,33 +19,53 @@ export class Server {
   #child = null;
   output = '';
 
-  static async make() {
+  #config = [];
+
+  /** `settings` is what its settings file holds beside its address. */
+  static async make(settings = '') {
     await access(binary).catch(() => {
       throw new Error(`There is no server at ${binary}. Build it, or name it in HOLDFAST_BIN.`);
     });
     const server = new Server();
     server.#data = await mkdtemp(join(tmpdir(), 'holdfast-browser-'));
     server.#port = await freePort();
+    const file = join(server.#data, 'holdfast.toml');
+    await writeFile(file, quick + settings);
+    server.#config = ['--config', file];
     return server;
+  }
+
+  /** One of several that share a database. `drain`: minutes for which its people may stay when it is taken off the list. */
+  static inPool(name, database, drain = 0) {
+    return Server.make(
+      `[database]\nurl = "${database}"\nwait_seconds = 2\n[pool]\nserver = "${name}"\ndrain_minutes = ${drain}\n`,
+    );
   }
 
   get url() {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Makes a user from the command line, with the password on standard input. */
-  async addUser(name, password, ...more) {
-    const child = spawn(binary, ['user', 'add', name, '--data', this.#data, '--password-stdin', ...more]);
+  /** What a command says. It asks the running server, or works on the data by itself when there is none. */
+  async command(args, input = '') {
+    const child = spawn(binary, [...args, '--data', this.#data, ...this.#config]);
     let said = '';
     child.stdout.on('data', (text) => (said += text));
     child.stderr.on('data', (text) => (said += text));
-    child.stdin.end(`${password}\n`);
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
     const [code] = await once(child, 'close');
-    if (code !== 0) throw new Error(`user add ${name} ended with ${code}: ${said}`);
+    if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${said}`);
+    return said;
+  }
+
+  /** Makes a user from the command line, with the password on standard input. */
+  async addUser(name, password, ...more) {
+    await this.command(['user', 'add', name, '--password-stdin', ...more], `${password}\n`);
   }
 
   async start() {
-    const child = spawn(binary, ['serve', '--data', this.#data, '--http', `127.0.0.1:${this.#port}`]);
+    const child = spawn(binary, ['serve', '--data', this.#data, ...this.#config, '--http', `127.0.0.1:${this.#port}`]);
     this.#child = child;
     child.stdout.on('data', (text) => (this.output += text));
     child.stderr.on('data', (text) => (this.output += text));

@@ -531,7 +531,7 @@ export const de: Record<keyof typeof en, string> = {
   'pool.means_stopped': 'Wurde heruntergefahren und hat es gesagt.',
   'pool.means_silent': 'Er ist nicht zu hören. Seine Clients sind bei anderen Servern.',
   'pool.on_list': 'auf der Liste',
-  'pool.this': 'hat diese Seite geliefert',
+  'pool.this': 'hier sind Sie',
   'pool.address': 'Adresse',
   'pool.connections': 'Verbindungen',
   'pool.people': 'Personen',

@@ -521,7 +521,7 @@ export const en = {
   'pool.means_stopped': 'Was shut down and said so.',
   'pool.means_silent': 'Nothing is heard of it. Its clients have gone to other servers.',
   'pool.on_list': 'on the list',
-  'pool.this': 'asked for this page',
+  'pool.this': 'you are here',
   'pool.address': 'Address',
   'pool.connections': 'Connections',
   'pool.people': 'People',
