@@ -110,7 +110,7 @@ impl Chat {
         self.allow_admin(caller)?;
         let name = Name::parse("name", &new.name)?;
         let description = text::line("description", &new.description, DESCRIPTION_CHARS)?;
-        let turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let mut category = {
             let directory = self.directory();
             check_name_free(&directory, &name, None)?;
@@ -132,7 +132,7 @@ impl Chat {
         }
         category.id = CategoryId(self.store().next_number(Numbered::Category).await?);
         let id = category.id;
-        self.write(self.draft(RoomId::POOL, caller.user, EntryBody::Category(Put::new(category)))).await?;
+        self.write(turn.draft(RoomId::POOL, caller.user, EntryBody::Category(Put::new(category)))).await?;
         drop(turn);
         self.category(caller, id).await.map(Outcome::Done)
     }
@@ -150,7 +150,7 @@ impl Chat {
         mode: Mode,
     ) -> Result<Outcome<CategoryView>> {
         self.allow_admin(caller)?;
-        let turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let put = {
             let directory = self.directory();
             let before = directory.category(id).cloned().ok_or(ChatError::Unknown("this category"))?;
@@ -187,7 +187,7 @@ impl Chat {
         if mode == Mode::WhatIf {
             return Ok(Outcome::Would(changes(&self.directory(), &body)));
         }
-        self.write(self.draft(RoomId::POOL, caller.user, body)).await?;
+        self.write(turn.draft(RoomId::POOL, caller.user, body)).await?;
         drop(turn);
         self.category(caller, id).await.map(Outcome::Done)
     }
@@ -198,7 +198,7 @@ impl Chat {
     /// When the caller is no administrator, or there are rooms in it.
     pub async fn delete_category(&self, caller: &Caller, id: CategoryId, mode: Mode) -> Result<Outcome<()>> {
         self.allow_admin(caller)?;
-        let _turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let body = {
             let directory = self.directory();
             let category = directory.category(id).ok_or(ChatError::Unknown("this category"))?;
@@ -211,7 +211,7 @@ impl Chat {
         if mode == Mode::WhatIf {
             return Ok(Outcome::Would(changes(&self.directory(), &body)));
         }
-        self.write(self.draft(RoomId::POOL, caller.user, body)).await?;
+        self.write(turn.draft(RoomId::POOL, caller.user, body)).await?;
         Ok(Outcome::Done(()))
     }
 

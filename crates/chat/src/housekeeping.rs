@@ -1,4 +1,5 @@
-//! What has to be done now and then: forgetting old client ids, sweeping files that were never sent.
+//! What has to be done now and then: forgetting old client ids, sweeping files that were never sent. In a pool one server does it for
+//! all, and another when that one is gone.
 
 use crate::service::Chat;
 use std::time::Duration;
@@ -7,16 +8,36 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(3_600);
 /// Files that were uploaded this long ago and never sent are deleted.
 const UNSENT_MS: i64 = 24 * 3_600_000;
+/// The right to look after it; kept from one time to the next.
+const LEASE: &str = "clean-up";
+const LEASE_LENGTH: Duration = Duration::from_secs(3_600 + 300);
+/// Who does not have it asks again after this long, so that it does not stay with nobody for long.
+const ASK_EVERY: Duration = Duration::from_secs(600);
 const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Gives the right to another server.
+pub(crate) async fn hand_over(chat: &Chat) {
+    chat.release(LEASE).await;
+}
 
 /// Runs until the service stops.
 pub(crate) async fn run(chat: Chat) {
-    let mut tick = tokio::time::interval(EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut wait = Duration::ZERO;
     loop {
         tokio::select! {
-            _ = tick.tick() => {}
+            () = tokio::time::sleep(wait) => {}
             () = chat.inner.stopping.cancelled() => return,
+        }
+        wait = match chat.lease(LEASE, LEASE_LENGTH).await {
+            Ok(None) => EVERY,
+            Ok(Some(left)) => left.clamp(Duration::from_secs(1), ASK_EVERY),
+            Err(error) => {
+                tracing::debug!(%error, "cannot ask whose turn it is to clean up; will try again");
+                ASK_EVERY
+            }
+        };
+        if wait != EVERY {
+            continue;
         }
         let now = chat.now();
         let days = i64::from(chat.options().client_ids_days.max(1));

@@ -2,15 +2,20 @@
 //!
 //! For each room the hub knows the last entry it handed out. An entry that does not follow it directly means that others were
 //! committed that this server has not seen; [`Hub::publish`] says so, and the caller reads them from the log first.
+//!
+//! Who is in a room is so for the whole pool: another server counts as one more connection of each user whom it has there.
 
 use crate::caller::{Caller, Means};
 use crate::event::{Bye, Event, Roster, Shared};
 use crate::outbox::Outbox;
+use crate::pool::signal::Signal;
+use crate::pool::tell::Teller;
 use crate::view::{EntryView, Person};
 use holdfast_domain::roster::is_limited;
 use holdfast_domain::{PrincipalId, RoomId, Seq};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
 
 /// Connections of one user at most; the oldest is not pushed out, the newest is refused.
 pub(crate) const CONNECTIONS_PER_USER: usize = 50;
@@ -25,10 +30,20 @@ pub(crate) struct Connection {
 
 #[derive(Debug, Default)]
 struct LiveRoom {
+    /// Those of this server.
     connections: HashMap<u64, Arc<Connection>>,
-    /// Person -> how many connections.
-    people: BTreeMap<PrincipalId, (Person, usize)>,
+    people: BTreeMap<PrincipalId, Present>,
     limited: bool,
+}
+
+/// Somebody who is in a room.
+#[derive(Debug)]
+struct Present {
+    person: Person,
+    /// By how many connections of this server.
+    here: usize,
+    /// On how many other servers.
+    elsewhere: usize,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +52,8 @@ struct State {
     connections: HashMap<u64, Arc<Connection>>,
     by_user: HashMap<PrincipalId, HashSet<u64>>,
     rooms: HashMap<RoomId, LiveRoom>,
+    /// Who is in which room on the other servers, by their runs.
+    elsewhere: HashMap<Uuid, HashMap<RoomId, BTreeSet<PrincipalId>>>,
     /// The last entry of each log that was handed out.
     published: HashMap<RoomId, Seq>,
 }
@@ -58,14 +75,20 @@ pub(crate) enum Published {
 #[derive(Debug)]
 pub(crate) struct Hub {
     roster_limit: usize,
+    /// Hears who comes and goes here, in a pool.
+    teller: Option<Arc<Teller>>,
     state: Mutex<State>,
 }
 
 impl Hub {
     /// With the ends of all logs as they are now.
-    pub(crate) fn new(roster_limit: usize, heads: impl IntoIterator<Item = (RoomId, Seq)>) -> Self {
+    pub(crate) fn new(
+        roster_limit: usize,
+        teller: Option<Arc<Teller>>,
+        heads: impl IntoIterator<Item = (RoomId, Seq)>,
+    ) -> Self {
         let state = State { published: heads.into_iter().collect(), ..State::default() };
-        Self { roster_limit, state: Mutex::new(state) }
+        Self { roster_limit, teller, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -132,10 +155,14 @@ impl Hub {
         if live.connections.insert(connection.id, Arc::clone(connection)).is_some() {
             return Ok(());
         }
-        let entry = live.people.entry(person.id).or_insert_with(|| (person.clone(), 0));
-        entry.1 += 1;
-        if entry.1 == 1 {
-            self.tell_presence(room, live, vec![person.clone()], Vec::new(), Some(connection.id));
+        let present = live.present(person);
+        present.here += 1;
+        let (here, elsewhere) = (present.here, present.elsewhere);
+        if here == 1 {
+            self.tell_others(vec![(room, person.id)], Vec::new());
+            if elsewhere == 0 {
+                self.tell_presence(room, live, vec![person.clone()], Vec::new(), Some(connection.id));
+            }
         }
         Ok(())
     }
@@ -151,16 +178,23 @@ impl Hub {
             return;
         }
         let user = connection.caller.user;
-        if let Some((_, connections)) = live.people.get_mut(&user) {
-            *connections -= 1;
-            if *connections == 0
-                && let Some((person, _)) = live.people.remove(&user)
-            {
+        if let Some(present) = live.people.get_mut(&user) {
+            present.here -= 1;
+            if present.here == 0 {
+                self.tell_others(Vec::new(), vec![(room, user)]);
+            }
+            if let Some(person) = live.gone(user) {
                 self.tell_presence(room, live, Vec::new(), vec![person], None);
             }
         }
-        if live.connections.is_empty() {
+        if live.is_empty() {
             state.rooms.remove(&room);
+        }
+    }
+
+    fn tell_others(&self, came: Vec<(RoomId, PrincipalId)>, went: Vec<(RoomId, PrincipalId)>) {
+        if let Some(teller) = &self.teller {
+            teller.tell_if_heard(Signal::Presence { came, went });
         }
     }
 
@@ -181,7 +215,8 @@ impl Hub {
             return;
         }
         // When telling begins again, the whole roster is told, since what happened meanwhile was not.
-        let joined = if changed && !limited { live.people.values().map(|(p, _)| p.clone()).collect() } else { joined };
+        let joined =
+            if changed && !limited { live.people.values().map(|p| p.person.clone()).collect() } else { joined };
         let event = Shared::new(Event::Presence { room, joined, left, count, limited });
         for connection in live.connections.values().filter(|c| Some(c.id) != but) {
             connection.outbox.push(&event);
@@ -192,8 +227,7 @@ impl Hub {
     pub(crate) fn roster(&self, room: RoomId) -> Roster {
         let state = self.lock();
         let Some(live) = state.rooms.get(&room) else { return Roster::default() };
-        let people =
-            if live.limited { Vec::new() } else { live.people.values().map(|(person, _)| person.clone()).collect() };
+        let people = if live.limited { Vec::new() } else { live.people.values().map(|p| p.person.clone()).collect() };
         Roster { count: live.people.len(), limited: live.limited, people }
     }
 
@@ -214,7 +248,7 @@ impl Hub {
         if seq != last.next() {
             return Published::MissingAfter(*last);
         }
-        if let Some(live) = state.rooms.get(&room) {
+        if let Some(live) = state.rooms.get(&room).filter(|live| !live.connections.is_empty()) {
             let Some(view) = view else { return Published::NeedsView };
             let event = Shared::new(Event::Entry(Box::new(view)));
             for connection in live.connections.values() {
@@ -275,9 +309,9 @@ impl Hub {
         self.lock().rooms.get(&room).map(|r| r.connections.values().cloned().collect()).unwrap_or_default()
     }
 
-    /// The rooms that somebody is in.
+    /// The rooms that somebody is in by a connection of this server.
     pub(crate) fn occupied(&self) -> Vec<RoomId> {
-        self.lock().rooms.keys().copied().collect()
+        self.lock().rooms.iter().filter(|(_, live)| !live.connections.is_empty()).map(|(room, _)| *room).collect()
     }
 
     /// Users with a connection.
@@ -295,5 +329,224 @@ impl Hub {
         let mut state = self.lock();
         state.rooms.remove(&room);
         state.published.remove(&room);
+        state.elsewhere.values_mut().for_each(|rooms| drop(rooms.remove(&room)));
+    }
+
+    /// Whether somebody has a connection.
+    pub(crate) fn is_connected(&self, user: PrincipalId) -> bool {
+        self.lock().by_user.contains_key(&user)
+    }
+
+    /// Who is connected, and by which means.
+    pub(crate) fn means(&self) -> HashMap<PrincipalId, Vec<Means>> {
+        let mut means: HashMap<PrincipalId, Vec<Means>> = HashMap::new();
+        for connection in self.lock().connections.values() {
+            means.entry(connection.caller.user).or_default().push(connection.caller.by);
+        }
+        means
+    }
+
+    /// Everybody who is in a room by a connection of this server.
+    pub(crate) fn present_here(&self) -> Vec<(RoomId, PrincipalId)> {
+        let state = self.lock();
+        let here = |(room, live): (&RoomId, &LiveRoom)| {
+            let room = *room;
+            live.people.iter().filter(|(_, p)| p.here > 0).map(move |(user, _)| (room, *user)).collect::<Vec<_>>()
+        };
+        state.rooms.iter().flat_map(here).collect()
+    }
+
+    /// Another server says who came into rooms there, and who went.
+    pub(crate) fn elsewhere(&self, run: Uuid, came: Vec<(RoomId, Person)>, went: &[(RoomId, PrincipalId)]) {
+        let mut state = self.lock();
+        let known = state.elsewhere.entry(run).or_default();
+        let mut changes: BTreeMap<RoomId, (Vec<Person>, Vec<PrincipalId>)> = BTreeMap::new();
+        for (room, person) in came {
+            if known.entry(room).or_default().insert(person.id) {
+                changes.entry(room).or_default().0.push(person);
+            }
+        }
+        for (room, user) in went {
+            if known.get_mut(room).is_some_and(|users| users.remove(user)) {
+                changes.entry(*room).or_default().1.push(*user);
+            }
+        }
+        known.retain(|_, users| !users.is_empty());
+        self.change_elsewhere(&mut state, changes);
+    }
+
+    /// Another server says who is in all rooms there, in place of what was known of it. Nobody: the server is forgotten.
+    pub(crate) fn all_elsewhere(&self, run: Uuid, present: Vec<(RoomId, Person)>) {
+        let mut state = self.lock();
+        let mut before = state.elsewhere.remove(&run).unwrap_or_default();
+        let mut now: HashMap<RoomId, BTreeSet<PrincipalId>> = HashMap::new();
+        let mut changes: BTreeMap<RoomId, (Vec<Person>, Vec<PrincipalId>)> = BTreeMap::new();
+        for (room, person) in present {
+            if !now.entry(room).or_default().insert(person.id) {
+                continue;
+            }
+            if !before.get_mut(&room).is_some_and(|users| users.remove(&person.id)) {
+                changes.entry(room).or_default().0.push(person);
+            }
+        }
+        for (room, users) in before {
+            changes.entry(room).or_default().1.extend(users);
+        }
+        if !now.is_empty() {
+            state.elsewhere.insert(run, now);
+        }
+        self.change_elsewhere(&mut state, changes);
+    }
+
+    /// Of each room, who has come into it on one more server, and who has left it on one.
+    fn change_elsewhere(&self, state: &mut State, changes: BTreeMap<RoomId, (Vec<Person>, Vec<PrincipalId>)>) {
+        for (room, (came, went)) in changes {
+            let live = state.rooms.entry(room).or_default();
+            let mut joined = Vec::new();
+            for person in came {
+                let present = live.present(&person);
+                present.elsewhere += 1;
+                if present.elsewhere == 1 && present.here == 0 {
+                    joined.push(person);
+                }
+            }
+            let mut left = Vec::new();
+            for user in went {
+                if let Some(present) = live.people.get_mut(&user) {
+                    present.elsewhere = present.elsewhere.saturating_sub(1);
+                    left.extend(live.gone(user));
+                }
+            }
+            if !(joined.is_empty() && left.is_empty()) {
+                self.tell_presence(room, live, joined, left, None);
+            }
+            if live.is_empty() {
+                state.rooms.remove(&room);
+            }
+        }
+    }
+
+    /// The rooms of which more is in the log than was handed out, the pool's own log first; and those of which less is there than that.
+    pub(crate) fn compare(&self, heads: &[(RoomId, Seq)]) -> (Vec<RoomId>, Vec<RoomId>) {
+        let state = self.lock();
+        let (mut behind, mut ahead) = (Vec::new(), Vec::new());
+        let mut met = 0;
+        for (room, head) in heads {
+            let published = state.published.get(room).copied().unwrap_or(Seq::ZERO);
+            met += usize::from(published > Seq::ZERO);
+            match published.cmp(head) {
+                std::cmp::Ordering::Less => behind.push(*room),
+                std::cmp::Ordering::Equal => {}
+                std::cmp::Ordering::Greater => ahead.push(*room),
+            }
+        }
+        if met < state.published.len() {
+            let there: HashSet<RoomId> = heads.iter().map(|(room, _)| *room).collect();
+            ahead.extend(state.published.keys().filter(|room| !there.contains(room)));
+        }
+        behind.sort_unstable();
+        (behind, ahead)
+    }
+
+    /// Begins anew with other ends of all logs: what was handed out is not what is there. All connections end.
+    pub(crate) fn begin_anew(&self, heads: impl IntoIterator<Item = (RoomId, Seq)>, bye: &Bye) {
+        let mut state = self.lock();
+        state.published = heads.into_iter().collect();
+        for connection in state.connections.values() {
+            connection.outbox.close(bye.clone());
+        }
+    }
+}
+
+impl LiveRoom {
+    fn present(&mut self, person: &Person) -> &mut Present {
+        self.people.entry(person.id).or_insert_with(|| Present { person: person.clone(), here: 0, elsewhere: 0 })
+    }
+
+    /// Takes somebody off the roster who is in the room neither here nor elsewhere.
+    fn gone(&mut self, user: PrincipalId) -> Option<Person> {
+        self.people.get(&user).filter(|p| p.here == 0 && p.elsewhere == 0)?;
+        self.people.remove(&user).map(|p| p.person)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.people.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex as StdMutex;
+
+    const ROOM: RoomId = RoomId(1);
+
+    fn person(id: i64) -> Person {
+        Person { id: PrincipalId(id), name: format!("u{id}"), display_name: format!("U{id}"), kind: "person" }
+    }
+
+    fn connect(hub: &Hub, id: i64) -> Arc<Connection> {
+        let caller = Caller { user: PrincipalId(id), ..Caller::operator() };
+        let connection = hub.connect(caller).unwrap();
+        hub.enter(ROOM, &connection, &person(id), hub.published(ROOM)).unwrap();
+        connection
+    }
+
+    /// Who came and went, as one connection heard it.
+    async fn heard(connection: &Connection) -> Vec<(Vec<i64>, Vec<i64>, usize)> {
+        let told = StdMutex::new(Vec::new());
+        connection.outbox.push(&Shared::new(Event::RoomsChanged));
+        for shared in connection.outbox.take(100).await {
+            if let Event::Presence { joined, left, count, .. } = shared.event() {
+                let ids = |list: &[Person]| list.iter().map(|p| p.id.0).collect();
+                told.lock().unwrap().push((ids(joined), ids(left), *count));
+            }
+        }
+        told.into_inner().unwrap()
+    }
+
+    #[tokio::test]
+    async fn whoever_is_on_another_server_stands_on_the_same_roster() {
+        let hub = Hub::new(100, None, []);
+        let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        hub.elsewhere(a, vec![(ROOM, person(10)), (ROOM, person(11))], &[]);
+        assert_eq!(hub.present(ROOM), 2);
+        assert_eq!(hub.publish(ROOM, Seq(1), None), Published::Done, "nobody is in the room here");
+        let here = connect(&hub, 12);
+        assert_eq!(hub.publish(ROOM, Seq(2), None), Published::NeedsView);
+        hub.elsewhere(b, vec![(ROOM, person(10)), (ROOM, person(12))], &[]);
+        assert_eq!(heard(&here).await, [], "both were there already");
+        hub.elsewhere(a, vec![], &[(ROOM, PrincipalId(10)), (ROOM, PrincipalId(11)), (ROOM, PrincipalId(11))]);
+        assert_eq!(heard(&here).await, [(vec![], vec![11], 2)], "10 is still on the other one");
+        assert_eq!(hub.present_here(), [(ROOM, PrincipalId(12))]);
+        hub.disconnect(&here);
+        assert_eq!(hub.roster(ROOM).people.iter().map(|p| p.id.0).collect::<Vec<_>>(), [10, 12]);
+        hub.all_elsewhere(b, vec![]);
+        assert_eq!(hub.present(ROOM), 0);
+        assert!(hub.lock().rooms.is_empty());
+    }
+
+    #[tokio::test]
+    async fn everything_anew_is_told_in_one_go() {
+        let hub = Hub::new(100, None, []);
+        let run = Uuid::from_u128(1);
+        let here = connect(&hub, 9);
+        hub.elsewhere(run, vec![(ROOM, person(10)), (ROOM, person(11)), (RoomId(2), person(10))], &[]);
+        heard(&here).await;
+        hub.all_elsewhere(run, vec![(ROOM, person(11)), (ROOM, person(12)), (ROOM, person(12))]);
+        assert_eq!(heard(&here).await, [(vec![12], vec![10], 3)]);
+        assert_eq!(hub.present(RoomId(2)), 0);
+        hub.all_elsewhere(run, vec![(ROOM, person(11)), (ROOM, person(12))]);
+        assert_eq!(heard(&here).await, []);
+    }
+
+    #[test]
+    fn what_is_behind_and_what_is_ahead_is_told_apart() {
+        let heads = |list: &[(i64, i64)]| list.iter().map(|(r, s)| (RoomId(*r), Seq(*s))).collect::<Vec<_>>();
+        let hub = Hub::new(100, None, heads(&[(0, 5), (1, 5), (2, 5), (3, 5)]));
+        assert_eq!(hub.compare(&heads(&[(0, 5), (1, 5), (2, 5), (3, 5)])), (vec![], vec![]));
+        let (behind, ahead) = hub.compare(&heads(&[(4, 1), (2, 4), (1, 6), (0, 6)]));
+        assert_eq!(behind, [RoomId(0), RoomId(1), RoomId(4)]);
+        assert_eq!(ahead, [RoomId(2), RoomId(3)]);
     }
 }

@@ -11,10 +11,14 @@ use holdfast_domain::{ClientId, PrincipalId, RoomId, Time, text};
 use holdfast_store::log::{Appended, Draft, Remember};
 use holdfast_store::projections::Numbered;
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Messages of one batch at most.
 pub const BATCH: usize = 10_000;
+/// One server of a pool imports at a time; one that is gone with a batch holds up the others for this long.
+const LEASE: &str = "import";
+const LEASE_LENGTH: Duration = Duration::from_secs(30);
 
 /// A message that was said elsewhere.
 #[derive(Clone, Debug)]
@@ -53,13 +57,20 @@ impl Chat {
         if batch.len() > BATCH {
             return Err(ChatError::invalid("batch", format!("at most {BATCH} messages are taken at once")));
         }
-        let _turn = self.inner.changing.lock().await;
+        self.lease_soon(LEASE, LEASE_LENGTH, "another server of the pool is importing; try again").await?;
+        let imported = self.import_alone(caller, room, batch).await;
+        self.release(LEASE).await;
+        imported
+    }
+
+    async fn import_alone(&self, caller: &Caller, room: RoomId, batch: Vec<ImportedMessage>) -> Result<Imported> {
+        let turn = self.changing().await?;
         let (authors, new) = self.authors(&batch).await?;
         let authors_created = new.len();
         let now = self.now();
         let mut drafts: Vec<Draft> = new
             .into_iter()
-            .map(|user| self.draft(RoomId::POOL, caller.user, EntryBody::User(Put::new(user))))
+            .map(|user| turn.draft(RoomId::POOL, caller.user, EntryBody::User(Put::new(user))))
             .collect();
         for (i, message) in batch.into_iter().enumerate() {
             let author = *authors.get(&message.author).ok_or(ChatError::Internal)?;

@@ -31,6 +31,7 @@ mod picture;
 pub mod pool;
 pub mod posting;
 pub mod preferences;
+mod reading;
 pub mod rooms;
 pub mod searching;
 pub mod service;

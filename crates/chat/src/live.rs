@@ -8,6 +8,7 @@ use crate::caller::{Caller, Scope};
 use crate::error::{ChatError, Result};
 use crate::event::{Event, Shared};
 use crate::hub::Connection;
+use crate::pool::signal::Signal;
 use crate::service::Chat;
 use crate::view::{EntryView, Person};
 use holdfast_domain::rights::Action;
@@ -37,12 +38,13 @@ impl Chat {
     /// Opens a live connection.
     ///
     /// # Errors
-    /// When the caller may not use chat, has too many connections, or the server is stopping.
+    /// When the caller may not use chat, has too many connections, the server is stopping, or another one is to be used.
     pub fn connect(&self, caller: &Caller) -> Result<Live> {
         caller.need(Scope::Read)?;
         if self.inner.stopping.is_cancelled() {
             return Err(ChatError::Unavailable("the server is stopping".into()));
         }
+        self.admit(Some(caller))?;
         let person = {
             let directory = self.directory();
             self.allow_chat(&directory, caller)?;
@@ -79,6 +81,10 @@ impl Live {
     async fn join_one(&self, room: RoomId, after: Option<Seq>) -> Result<()> {
         self.chat.allow(&self.connection.caller, room, Action::Join)?;
         let hub = self.chat.hub();
+        if let Some(after) = after {
+            // Whoever comes from another server may have more than was handed out here.
+            self.chat.reach(room, after).await?;
+        }
         let head = hub.published(room);
         let mut roster = hub.roster(room);
         if !roster.limited && !roster.people.iter().any(|p| p.id == self.person.id) {
@@ -143,6 +149,9 @@ impl Live {
         if may && hub.is_in(room, &self.connection) {
             let event = Event::Typing { room, person: self.person.clone() };
             hub.tell_room(room, event, Some(self.connection.id));
+            if let Some(pooled) = &self.chat.inner.pooled {
+                pooled.teller.tell_if_heard(Signal::Typing(vec![(room, self.person.id)]));
+            }
         }
     }
 

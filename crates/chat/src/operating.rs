@@ -192,7 +192,7 @@ impl Chat {
         self.allow_operator(caller)?;
         let store = self.store();
         let followed = store.followed(user).await?;
-        let read = store.readings(user, followed.clone()).await?.into_iter().map(|r| (r.room, r.read)).collect();
+        let read = self.readings(user, followed.clone()).await?.into_iter().map(|r| (r.room, r.read)).collect();
         Ok(AccountExport {
             user,
             scram: store.credentials(user).await?.scram,

@@ -50,13 +50,7 @@ pub struct ServerOptions {
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self {
-            name: String::new(),
-            address: String::new(),
-            drain_minutes: 30,
-            most_round_trip_ms: 10,
-            joins: true,
-        }
+        Self { name: String::new(), address: String::new(), drain_minutes: 30, most_round_trip_ms: 10, joins: true }
     }
 }
 

@@ -220,7 +220,7 @@ impl Chat {
             (UserKind::Imported, _) => return Err(ChatError::invalid("kind", "imported users come from imports only")),
             _ => {}
         }
-        let _turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         check_login_free(&self.directory(), &name, None)?;
         if mode == Mode::WhatIf {
             return Ok(Outcome::Would(vec![format!("User {name} would be created")]));
@@ -239,7 +239,7 @@ impl Chat {
         if let Some(password) = &new.password {
             self.put_password(user.id, password).await?;
         }
-        self.write(self.draft(RoomId::POOL, caller.user, EntryBody::User(Put::new(user.clone())))).await?;
+        self.write(turn.draft(RoomId::POOL, caller.user, EntryBody::User(Put::new(user.clone())))).await?;
         Ok(Outcome::Done(self.user_view(user).await?))
     }
 
@@ -266,7 +266,7 @@ impl Chat {
         change: UserChange,
         mode: Mode,
     ) -> Result<Outcome<UserView>> {
-        let _turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let (before, put) = {
             let directory = self.directory();
             let before = directory.user(id).cloned().ok_or(ChatError::Unknown("this user"))?;
@@ -303,7 +303,7 @@ impl Chat {
         if mode == Mode::WhatIf {
             return Ok(Outcome::Would(changes(&self.directory(), &body)));
         }
-        self.write(self.draft(RoomId::POOL, caller.user, body)).await?;
+        self.write(turn.draft(RoomId::POOL, caller.user, body)).await?;
         if user.disabled {
             self.store().end_sign_ins(id, None).await?;
         }
@@ -350,7 +350,7 @@ impl Chat {
         self.allow_admin(caller)?;
         let name = Login::parse("name", &new.name)?;
         let display_name = DisplayName::parse("display_name", new.display_name.as_deref().unwrap_or(&new.name))?;
-        let _turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let members = {
             let directory = self.directory();
             check_login_free(&directory, &name, None)?;
@@ -361,7 +361,7 @@ impl Chat {
         }
         let id = PrincipalId(self.store().next_number(Numbered::Principal).await?);
         let group = Group { id, name, display_name, members, may_chat: None, created_at: self.now() };
-        self.write(self.draft(RoomId::POOL, caller.user, EntryBody::Group(Put::new(group)))).await?;
+        self.write(turn.draft(RoomId::POOL, caller.user, EntryBody::Group(Put::new(group)))).await?;
         self.group(caller, id).await.map(Outcome::Done)
     }
 
@@ -377,7 +377,7 @@ impl Chat {
         mode: Mode,
     ) -> Result<Outcome<GroupView>> {
         self.allow_admin(caller)?;
-        let turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let put = {
             let directory = self.directory();
             let before = directory.group(id).cloned().ok_or(ChatError::Unknown("this group"))?;
@@ -415,7 +415,7 @@ impl Chat {
         if mode == Mode::WhatIf {
             return Ok(Outcome::Would(changes(&self.directory(), &body)));
         }
-        self.write(self.draft(RoomId::POOL, caller.user, body)).await?;
+        self.write(turn.draft(RoomId::POOL, caller.user, body)).await?;
         self.group(caller, id).await.map(Outcome::Done)
     }
 
@@ -425,7 +425,7 @@ impl Chat {
     /// When the caller is no administrator, or the group is in use: says where.
     pub async fn delete_group(&self, caller: &Caller, id: PrincipalId, mode: Mode) -> Result<Outcome<()>> {
         self.allow_admin(caller)?;
-        let _turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let body = {
             let directory = self.directory();
             let group = directory.group(id).ok_or(ChatError::Unknown("this group"))?;
@@ -444,7 +444,7 @@ impl Chat {
         if mode == Mode::WhatIf {
             return Ok(Outcome::Would(changes(&self.directory(), &body)));
         }
-        self.write(self.draft(RoomId::POOL, caller.user, body)).await?;
+        self.write(turn.draft(RoomId::POOL, caller.user, body)).await?;
         Ok(Outcome::Done(()))
     }
 

@@ -3,6 +3,7 @@
 use crate::caller::{Caller, Scope};
 use crate::error::{ChatError, Result};
 use crate::event::Event;
+use crate::pool::signal::Signal;
 use crate::service::Chat;
 use crate::view::Person;
 use holdfast_domain::rights::Action;
@@ -38,7 +39,7 @@ impl Chat {
         let may: Vec<RoomId> = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(room, _)| *room).collect();
         if !may.is_empty() {
             self.store().follow(caller.user, may).await?;
-            self.hub().tell_user(caller.user, Event::RoomsChanged);
+            self.rooms_changed(caller);
         }
         Ok(answers)
     }
@@ -50,8 +51,14 @@ impl Chat {
     pub async fn unfollow(&self, caller: &Caller, room: RoomId) -> Result<()> {
         caller.need(Scope::Post)?;
         self.store().unfollow(caller.user, vec![room]).await?;
-        self.hub().tell_user(caller.user, Event::RoomsChanged);
+        self.rooms_changed(caller);
         Ok(())
+    }
+
+    /// Tells the caller's devices that his own list of rooms changed.
+    fn rooms_changed(&self, caller: &Caller) {
+        self.hub().tell_user(caller.user, Event::RoomsChanged);
+        self.signal(Signal::Rooms(vec![caller.user]));
     }
 
     /// Moves the caller's reading position forward, on all devices.
@@ -62,9 +69,12 @@ impl Chat {
         caller.need(Scope::Post)?;
         self.allow(caller, room, Action::Join)?;
         self.store().mark_read(vec![(caller.user, room, seq)]).await?;
-        let reading = self.store().readings(caller.user, vec![room]).await?.pop().ok_or(ChatError::Internal)?;
+        let reading = self.readings(caller.user, vec![room]).await?.pop().ok_or(ChatError::Internal)?;
         let Reading { read, unread, mentions, .. } = reading;
         self.hub().tell_user(caller.user, Event::Read { room, seq: read, unread, mentions });
+        if let Some(pooled) = &self.inner.pooled {
+            pooled.teller.tell_if_heard(Signal::Read(caller.user, room, read, unread, mentions));
+        }
         Ok(reading)
     }
 

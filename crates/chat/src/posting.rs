@@ -82,7 +82,7 @@ impl Chat {
     /// # Errors
     /// When the caller may not post there, or something about the message is not acceptable.
     pub async fn post(&self, caller: &Caller, room: RoomId, new: NewMessage) -> Result<Posted> {
-        self.allow(caller, room, Action::Post)?;
+        self.allow_in(&self.directory(), caller, room, Action::Post)?;
         self.post_admitted(caller, room, new).await
     }
 
@@ -99,11 +99,8 @@ impl Chat {
         let message = Message { text: said, title, alert: new.alert, action: new.action, files, mentions, said: None };
         let posted = self.write_sent(caller, room, new.client_id, EntryBody::Message(message)).await?;
         if !posted.repeated {
-            // Who speaks has read up to here. The answer waits for it, so that counts asked for next are right; it cannot fail the post.
-            let mark = vec![(caller.user, room, posted.view.entry.seq)];
-            if let Err(error) = self.store().mark_read(mark).await {
-                tracing::debug!(%error, "cannot move the author's reading position");
-            }
+            // Who speaks has read up to here.
+            self.inner.marks.note(caller.user, room, posted.view.entry.seq);
         }
         Ok(posted)
     }

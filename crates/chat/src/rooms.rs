@@ -6,6 +6,7 @@ use crate::change::{Mode, Outcome};
 use crate::error::{ChatError, Result};
 use crate::event::{Event, Roster};
 use crate::people::{known_principals, nothing};
+use crate::pool::signal::Signal;
 use crate::service::Chat;
 use crate::view::{MyRoom, Person, RoomView, changes};
 use holdfast_domain::directory::{Directory, Named, RoomState};
@@ -162,7 +163,7 @@ impl Chat {
     async fn room_views(&self, caller: &Caller, rooms: Vec<RoomState>) -> Result<Vec<RoomView>> {
         let ids: Vec<RoomId> = rooms.iter().map(|s| s.room.id).collect();
         let readings: HashMap<RoomId, _> =
-            self.store().readings(caller.user, ids.clone()).await?.into_iter().map(|r| (r.room, r)).collect();
+            self.readings(caller.user, ids.clone()).await?.into_iter().map(|r| (r.room, r)).collect();
         let followed: HashSet<RoomId> = self.store().followed(caller.user).await?.into_iter().collect();
         let mut heads = HashMap::new();
         for id in &ids {
@@ -207,7 +208,7 @@ impl Chat {
     /// admitted by the category.
     pub async fn add_room(&self, caller: &Caller, new: NewRoom, mode: Mode) -> Result<Outcome<RoomView>> {
         caller.need(Scope::Manage)?;
-        let turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let (mut room, roles) = {
             let directory = self.directory();
             self.allow_chat(&directory, caller)?;
@@ -254,13 +255,13 @@ impl Chat {
             .map(|role| RoleChange { role, added: roles.list(role).iter().copied().collect(), removed: Vec::new() })
             .filter(|c| !c.is_empty())
             .collect();
-        let mut drafts = vec![self.draft(id, caller.user, EntryBody::Room(Put::new(room)))];
+        let mut drafts = vec![turn.draft(id, caller.user, EntryBody::Room(Put::new(room)))];
         if !changes.is_empty() {
-            drafts.push(self.draft(id, caller.user, EntryBody::Roles(changes.clone())));
+            drafts.push(turn.draft(id, caller.user, EntryBody::Roles(changes.clone())));
         }
         self.journal().write(drafts).await?;
         drop(turn);
-        self.tell_listed(caller, id, &changes).await;
+        self.invite_listed(caller, id, &changes).await;
         self.room(caller, id).await.map(Outcome::Done)
     }
 
@@ -276,7 +277,7 @@ impl Chat {
         change: RoomChange,
         mode: Mode,
     ) -> Result<Outcome<RoomView>> {
-        let turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let bodies = {
             let directory = self.directory();
             let before = self.allow_in(&directory, caller, id, Action::Find)?;
@@ -337,7 +338,7 @@ impl Chat {
             let directory = self.directory();
             return Ok(Outcome::Would(bodies.iter().flat_map(|b| changes(&directory, b)).collect()));
         }
-        let drafts: Vec<Draft> = bodies.into_iter().map(|body| self.draft(id, caller.user, body)).collect();
+        let drafts: Vec<Draft> = bodies.into_iter().map(|body| turn.draft(id, caller.user, body)).collect();
         self.journal().write(drafts).await?;
         drop(turn);
         // Somebody who moves a room out of his own reach, or disables one he does not manage, cannot be shown it any more.
@@ -353,7 +354,7 @@ impl Chat {
     /// # Errors
     /// When the caller is no administrator.
     pub async fn delete_room(&self, caller: &Caller, id: RoomId, mode: Mode) -> Result<Outcome<()>> {
-        let _turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let state = self.allow(caller, id, Action::Delete)?;
         let head = self.store().head(id).await?;
         let name = state.room.name.to_string();
@@ -364,7 +365,7 @@ impl Chat {
                 state.room.name, head.seq, head.messages
             )]));
         }
-        self.write(self.draft(RoomId::POOL, caller.user, body)).await?;
+        self.write(turn.draft(RoomId::POOL, caller.user, body)).await?;
         Ok(Outcome::Done(()))
     }
 
@@ -393,7 +394,7 @@ impl Chat {
         changes: Vec<RoleChange>,
         mode: Mode,
     ) -> Result<Outcome<RolesView>> {
-        let turn = self.inner.changing.lock().await;
+        let turn = self.changing().await?;
         let effective: Vec<RoleChange> = {
             let directory = self.directory();
             let state = self.allow_in(&directory, caller, id, Action::ChangeRoles)?;
@@ -429,9 +430,9 @@ impl Chat {
         if mode == Mode::WhatIf {
             return Ok(Outcome::Would(crate::view::changes(&self.directory(), &body)));
         }
-        self.write(self.draft(id, caller.user, body)).await?;
+        self.write(turn.draft(id, caller.user, body)).await?;
         drop(turn);
-        self.tell_listed(caller, id, &effective).await;
+        self.invite_listed(caller, id, &effective).await;
         match self.roles(caller, id).await {
             Ok(view) => Ok(Outcome::Done(view)),
             Err(ChatError::Unknown(_)) => self.roles(&Caller::operator(), id).await.map(Outcome::Done),
@@ -465,15 +466,13 @@ impl Chat {
         Ok(self.hub().roster(id))
     }
 
-    /// Tells those who were put on or taken off a room's lists, and keeps invitations for those who were put on the member list by
-    /// name. Groups are not taken apart: an invitation for each member of a large group is what made rooms expensive in Lync (M32).
-    async fn tell_listed(&self, caller: &Caller, id: RoomId, changes: &[RoleChange]) {
+    /// Keeps invitations for those who were put on the member list by name, and tells them. Groups are not taken apart: an invitation for
+    /// each member of a large group is what made rooms expensive in Lync (M32).
+    async fn invite_listed(&self, caller: &Caller, id: RoomId, changes: &[RoleChange]) {
         let now = self.now();
-        let (touched, invited, room_name, by) = {
+        let (invited, room_name, by) = {
             let directory = self.directory();
             let Some(state) = directory.room(id) else { return };
-            let touched: BTreeSet<PrincipalId> =
-                changes.iter().flat_map(|c| c.added.iter().chain(&c.removed)).copied().collect();
             let invites = state.room.invitations == Invitations::Inherit
                 && directory.category(state.room.category).is_some_and(|c| c.invitations);
             let added = changes.iter().filter(|c| c.role == Role::Member).flat_map(|c| &c.added).copied();
@@ -481,8 +480,11 @@ impl Chat {
                 .filter(|p| invites && *p != caller.user && directory.user(*p).is_some())
                 .map(|user| Invitation { id: 0, user, room: id, by: caller.user, at: now, seen: false })
                 .collect();
-            (directory.expand(&touched), invited, state.room.name.to_string(), Person::of(&directory, caller.user))
+            (invited, state.room.name.to_string(), Person::of(&directory, caller.user))
         };
+        if invited.is_empty() {
+            return;
+        }
         let invited = match self.store().invite(invited).await {
             Ok(invited) => invited,
             Err(error) => {
@@ -491,11 +493,9 @@ impl Chat {
                 Vec::new()
             }
         };
-        for user in touched {
-            self.hub().tell_user(user, Event::RoomsChanged);
-        }
         for invitation in invited {
             let user = invitation.user;
+            self.signal(Signal::invited(&invitation));
             let event = Event::Invited { invitation, room_name: room_name.clone(), by: by.clone() };
             self.hub().tell_user(user, event);
         }

@@ -2,6 +2,7 @@
 
 use crate::caller::{Caller, Scope};
 use crate::error::{ChatError, Result};
+use crate::pool::signal::Signal;
 use crate::service::Chat;
 use crate::view::{EntryView, Place};
 use holdfast_domain::directory::Directory;
@@ -12,7 +13,7 @@ use holdfast_domain::rights::{self, Action};
 use holdfast_domain::{PrincipalId, RoomId, Time, text};
 use holdfast_store::log::Row;
 use holdfast_store::search::{Found, Hits, Order, Query, Words};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::PoisonError;
 
 /// Characters of a search at most.
@@ -156,6 +157,7 @@ impl Chat {
         }
         feed.id = self.store().put_feed(caller.user, feed.clone()).await?.ok_or(ChatError::Unknown("this feed"))?;
         self.reload_announcing(caller.user).await?;
+        self.signal(Signal::Feeds(vec![caller.user]));
         Ok(feed)
     }
 
@@ -168,7 +170,9 @@ impl Chat {
         if !self.store().end_feed(caller.user, id).await? {
             return Err(ChatError::Unknown("this feed"));
         }
-        self.reload_announcing(caller.user).await
+        self.reload_announcing(caller.user).await?;
+        self.signal(Signal::Feeds(vec![caller.user]));
+        Ok(())
     }
 
     /// What a feed has to show, newest first.
@@ -201,7 +205,8 @@ impl Chat {
         Ok(self.hit_page(hits))
     }
 
-    async fn reload_announcing(&self, user: PrincipalId) -> Result<()> {
+    /// Reads a user's announcing feeds anew.
+    pub(crate) async fn reload_announcing(&self, user: PrincipalId) -> Result<()> {
         let feeds: Vec<Feed> = self.store().feeds(user).await?.into_iter().filter(|f| f.notify).collect();
         let mut announcing = self.inner.announcing.write().unwrap_or_else(PoisonError::into_inner);
         if feeds.is_empty() {
@@ -209,6 +214,16 @@ impl Chat {
         } else {
             announcing.insert(user, feeds);
         }
+        Ok(())
+    }
+
+    /// Reads all announcing feeds anew.
+    pub(crate) async fn reload_all_announcing(&self) -> Result<()> {
+        let mut announcing: HashMap<PrincipalId, Vec<Feed>> = HashMap::new();
+        for (owner, feed) in self.store().announcing_feeds().await? {
+            announcing.entry(owner).or_default().push(feed);
+        }
+        *self.inner.announcing.write().unwrap_or_else(PoisonError::into_inner) = announcing;
         Ok(())
     }
 

@@ -9,16 +9,20 @@ use crate::event::{Bye, Event};
 use crate::hub::{Hub, Published};
 use crate::journal::{Committed, Counts, Journal};
 use crate::options::Options;
+use crate::pool::Pooled;
+use crate::reading::Marks;
 use crate::view::EntryView;
 use holdfast_domain::directory::{Directory, RoomState};
 use holdfast_domain::entry::{Act, EntryBody, Put};
 use holdfast_domain::feed::Feed;
 use holdfast_domain::name::{DisplayName, Login};
 use holdfast_domain::rights::{self, Action};
-use holdfast_domain::{Entry, Group, Limits, PrincipalId, RoomId, Time};
-use holdfast_store::Store;
-use holdfast_store::log::{Appended, Draft, From, Remember, Row};
+use holdfast_domain::room::RoleChange;
+use holdfast_domain::{Entry, Group, Limits, PrincipalId, RoomId, Seq, Time};
+use holdfast_store::log::{Appended, Draft, Remember, Row};
+use holdfast_store::{Store, StoreError};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -36,11 +40,19 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) started_at: Time,
     /// The directory as of the last committed entry. Held for moments, never across an await, and never while taking the hub's lock.
-    directory: RwLock<Directory>,
+    pub(crate) directory: RwLock<Directory>,
+    /// Entries of a log are handed out by one task at a time, in order; see [`Chat::handing`].
+    pub(crate) handing: [tokio::sync::Mutex<()>; HANDING],
     pub(crate) hub: Hub,
     pub(crate) journal: OnceLock<Journal>,
     /// Changes of the directory are decided and written one after the other, so that each is decided on what is so.
     pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Of a pool: how many changes the directory had seen when it was last known to be complete.
+    pub(crate) revision: AtomicI64,
+    /// Of a pool: what is known of it.
+    pub(crate) pooled: Option<Pooled>,
+    /// Reading positions that are to be moved.
+    pub(crate) marks: Marks,
     pub(crate) guard: Guard,
     /// Feeds that announce their matches, by owner.
     pub(crate) announcing: RwLock<HashMap<PrincipalId, Vec<Feed>>>,
@@ -48,6 +60,50 @@ pub(crate) struct Inner {
     pub(crate) first_user_code: Mutex<Option<String>>,
     pub(crate) stopping: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Locks for handing out; a log's is chosen by its number.
+const HANDING: usize = 64;
+
+/// What a service begins with.
+pub(crate) struct Loaded {
+    pub(crate) heads: Vec<(RoomId, Seq)>,
+    pub(crate) directory: Directory,
+    pub(crate) announcing: HashMap<PrincipalId, Vec<Feed>>,
+    /// Of a pool: how many changes the directory had seen; -1 if that is not known.
+    revision: i64,
+}
+
+/// Reads all that a service keeps in memory.
+pub(crate) async fn load(store: &dyn Store) -> std::result::Result<Loaded, StoreError> {
+    // While nobody changes the directory. If the turn cannot be had, as where nothing can be written, the ends are still no later than
+    // the snapshot, so that what was changed meanwhile is handed out again rather than missed.
+    let turn = match store.pool() {
+        Some(pool) => pool.turn().await.ok(),
+        None => None,
+    };
+    let heads = store.heads().await?.into_iter().map(|(room, head)| (room, head.seq)).collect();
+    let snapshot = store.snapshot().await?;
+    let mut directory = Directory::new();
+    for group in snapshot.groups {
+        directory.apply(RoomId::POOL, &EntryBody::Group(Put::new(group)));
+    }
+    for user in snapshot.users {
+        directory.apply(RoomId::POOL, &EntryBody::User(Put::new(user)));
+    }
+    for category in snapshot.categories {
+        directory.apply(RoomId::POOL, &EntryBody::Category(Put::new(category)));
+    }
+    for (room, roles) in snapshot.rooms {
+        let id = room.id;
+        directory.apply(id, &EntryBody::Room(Put::new(room)));
+        directory.load_roles(id, roles);
+    }
+    let mut announcing: HashMap<PrincipalId, Vec<Feed>> = HashMap::new();
+    for (owner, feed) in store.announcing_feeds().await? {
+        announcing.entry(owner).or_default().push(feed);
+    }
+    Ok(Loaded { heads, directory, announcing, revision: turn.map_or(-1, |turn| turn.revision) })
 }
 
 /// What the service says of itself.
@@ -80,49 +136,59 @@ impl Chat {
     /// # Errors
     /// When the store cannot be read, or a new pool not be written.
     pub async fn open(store: Arc<dyn Store>, options: Options, clock: Clock) -> Result<Chat> {
-        let snapshot = store.snapshot().await?;
-        let mut directory = Directory::new();
-        for group in snapshot.groups {
-            directory.apply(RoomId::POOL, &EntryBody::Group(Put::new(group)));
-        }
-        for user in snapshot.users {
-            directory.apply(RoomId::POOL, &EntryBody::User(Put::new(user)));
-        }
-        for category in snapshot.categories {
-            directory.apply(RoomId::POOL, &EntryBody::Category(Put::new(category)));
-        }
-        for (room, roles) in snapshot.rooms {
-            let id = room.id;
-            directory.apply(id, &EntryBody::Room(Put::new(room)));
-            directory.load_roles(id, roles);
-        }
-        let heads = store.heads().await?;
-        let mut announcing: HashMap<PrincipalId, Vec<Feed>> = HashMap::new();
-        for (owner, feed) in store.announcing_feeds().await? {
-            announcing.entry(owner).or_default().push(feed);
-        }
+        let loaded = load(store.as_ref()).await?;
+        let pooled = store.pool().map(|_| Pooled::new(options.server.joins));
+        let teller = pooled.as_ref().map(|pooled| Arc::clone(&pooled.teller));
+        let wait = Duration::from_secs(u64::from(options.wait_seconds));
         let inner = Arc::new(Inner {
-            hub: Hub::new(options.limits.roster, heads.into_iter().map(|(room, head)| (room, head.seq))),
+            hub: Hub::new(options.limits.roster, teller, loaded.heads),
             guard: Guard::new(options.accounts.attempts_per_minute),
             started_at: clock.now(),
             store: Arc::clone(&store),
             clock,
             options,
-            directory: RwLock::new(directory),
+            directory: RwLock::new(loaded.directory),
+            handing: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
             journal: OnceLock::new(),
             changing: tokio::sync::Mutex::new(()),
-            announcing: RwLock::new(announcing),
+            revision: AtomicI64::new(loaded.revision),
+            pooled,
+            marks: Marks::default(),
+            announcing: RwLock::new(loaded.announcing),
             first_user_code: Mutex::new(None),
             stopping: CancellationToken::new(),
             tasks: Mutex::new(Vec::new()),
         });
-        let (journal, task) = Journal::start(store, AfterCommit(Arc::downgrade(&inner)));
+        let (journal, tasks) = Journal::start(store, wait, AfterCommit(Arc::downgrade(&inner)));
         let _ = inner.journal.set(journal);
         let chat = Chat { inner };
-        chat.keep(task);
-        chat.make_everyone().await?;
-        chat.keep(tokio::spawn(crate::housekeeping::run(chat.clone())));
-        Ok(chat)
+        tasks.into_iter().for_each(|task| chat.keep(task));
+        let opened = chat.begin().await;
+        if opened.is_err() {
+            chat.inner.stopping.cancel();
+        }
+        opened.map(|()| chat)
+    }
+
+    /// Comes into the pool, makes what a new one needs, and starts what runs until the service stops.
+    async fn begin(&self) -> Result<()> {
+        let joins = self.inner.options.server.joins;
+        if joins {
+            self.join_pool().await?;
+        }
+        self.make_everyone().await?;
+        self.keep(tokio::spawn(self.clone().write_marks_often()));
+        if joins {
+            self.keep(tokio::spawn(crate::housekeeping::run(self.clone())));
+        }
+        if self.in_pool() {
+            self.keep(tokio::spawn(self.clone().tell_often()));
+            if joins {
+                self.keep(tokio::spawn(self.clone().beat_often()));
+                self.keep(tokio::spawn(self.clone().follow_others()));
+            }
+        }
+        Ok(())
     }
 
     /// Ends the service: tells every connection, finishes what was accepted, closes the store.
@@ -134,6 +200,13 @@ impl Chat {
         self.inner.hub.end_all(&Bye::ShuttingDown);
         // What is queued in the journal was accepted, so it is written; the store closes after the writer's queue.
         self.flush().await;
+        if let Err(error) = self.flush_marks().await {
+            tracing::warn!(%error, "cannot move the last reading positions");
+        }
+        if self.inner.options.server.joins {
+            crate::housekeeping::hand_over(self).await;
+        }
+        self.leave_pool().await;
         self.inner.store.close().await?;
         for task in self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
@@ -144,7 +217,8 @@ impl Chat {
     /// Waits until what the journal had accepted when called is written.
     async fn flush(&self) {
         // An empty request goes through the queue behind all others.
-        let _ = tokio::time::timeout(Duration::from_secs(10), self.journal().write(Vec::new())).await;
+        let patience = Duration::from_secs(u64::from(self.options().wait_seconds)) + Duration::from_secs(10);
+        let _ = tokio::time::timeout(patience, self.journal().write(Vec::new())).await;
     }
 
     /// Ends live connections, because the server stops: the first step of draining.
@@ -302,7 +376,13 @@ impl Chat {
 
     /// The built-in group of everybody stands in every pool from its first start on.
     async fn make_everyone(&self) -> Result<()> {
-        if self.directory().group(PrincipalId::EVERYONE).is_some() {
+        let is_there = || self.directory().group(PrincipalId::EVERYONE).is_some();
+        if is_there() {
+            return Ok(());
+        }
+        let turn = self.changing().await?;
+        // Another server that started at the same time may have made it.
+        if is_there() {
             return Ok(());
         }
         let group = Group {
@@ -314,7 +394,7 @@ impl Chat {
             created_at: self.now(),
         };
         let body = EntryBody::Group(Put::new(group));
-        self.journal().write_one(self.draft(RoomId::POOL, PrincipalId::SYSTEM, body)).await?;
+        self.journal().write_one(turn.draft(RoomId::POOL, PrincipalId::SYSTEM, body)).await?;
         Ok(())
     }
 }
@@ -339,7 +419,7 @@ fn scope_of(action: Action) -> Scope {
 struct AfterCommit(std::sync::Weak<Inner>);
 
 impl Committed for AfterCommit {
-    async fn committed(&self, entries: Vec<Entry>) {
+    async fn committed(&self, entries: &[&Entry]) {
         let Some(inner) = self.0.upgrade() else { return };
         let chat = Chat { inner };
         for entry in entries {
@@ -349,47 +429,50 @@ impl Committed for AfterCommit {
 }
 
 impl Chat {
+    /// The right to hand out entries of a log. What this server wrote and what others wrote are handed out by different tasks.
+    pub(crate) async fn handing(&self, room: RoomId) -> tokio::sync::MutexGuard<'_, ()> {
+        let chosen = usize::try_from(room.0).unwrap_or(0) % HANDING;
+        self.inner.handing[chosen].lock().await
+    }
+
     /// Hands out a committed entry, with those before it that this server has not seen.
-    async fn hand_out(&self, entry: Entry) {
-        const MISSED_PAGE: usize = 500;
-        let (room, seq) = (entry.room, entry.seq);
-        loop {
-            match self.hand_out_next(&entry) {
+    async fn hand_out(&self, entry: &Entry) {
+        let room = entry.room;
+        {
+            let _order = self.handing(room).await;
+            match self.hand_out_as(entry, || Row { entry: entry.clone(), edited: None, removed: None }) {
                 Published::Done | Published::Before | Published::NeedsView => return,
-                Published::MissingAfter(last) => {
-                    let missed = match self.store().page(room, From::After(last), MISSED_PAGE).await {
-                        Ok(page) => page.rows,
-                        Err(error) => {
-                            // The next entry of the room tries again; history has them all.
-                            tracing::warn!(%room, %last, %error, "cannot read entries that were committed elsewhere");
-                            return;
-                        }
-                    };
-                    let missed: Vec<Row> = missed.into_iter().filter(|row| row.entry.seq < seq).collect();
-                    if missed.is_empty() {
-                        tracing::error!(%room, %last, %seq, "entries are missing in the log");
-                        return;
-                    }
-                    for row in missed {
-                        self.hand_out_next(&row.entry);
-                    }
-                }
+                Published::MissingAfter(_) => {}
             }
+        }
+        // Whoever said something need not wait until what others said before it is read; whoever changed something sees it changed.
+        let changes = entry.body.as_ref().is_some_and(changes_directory);
+        if !changes && self.hand_out_later(room) {
+            return;
+        }
+        if let Err(error) = self.catch_up(room).await {
+            // The next entry of the room tries again; history has them all.
+            tracing::warn!(%room, %error, "cannot read entries that were committed elsewhere");
         }
     }
 
-    fn hand_out_next(&self, entry: &Entry) -> Published {
+    /// Hands out an entry that was read from a log, if it is the next. The caller has the right to.
+    pub(crate) fn hand_out_next(&self, row: Row) -> Published {
+        let Row { entry, edited, removed } = row;
+        self.hand_out_as(&entry, || Row { entry: entry.clone(), edited, removed })
+    }
+
+    fn hand_out_as(&self, entry: &Entry, row: impl FnOnce() -> Row) -> Published {
         let (room, seq) = (entry.room, entry.seq);
-        if self.hub().published(room).next() == seq
-            && let Some(body) = &entry.body
-            && !matches!(body, EntryBody::Message(_))
+        if let Some(body) = &entry.body
+            && changes_directory(body)
+            && self.hub().published(room).next() == seq
         {
             self.inner.directory.write().unwrap_or_else(PoisonError::into_inner).apply(room, body);
         }
         let mut outcome = self.hub().publish(room, seq, None);
         if outcome == Published::NeedsView {
-            let row = Row { entry: entry.clone(), edited: None, removed: None };
-            let view = EntryView::of(&self.directory(), row);
+            let view = EntryView::of(&self.directory(), row());
             outcome = self.hub().publish(room, seq, Some(view));
         }
         if outcome == Published::Done {
@@ -402,7 +485,11 @@ impl Chat {
     fn after(&self, entry: &Entry) {
         match &entry.body {
             Some(EntryBody::Message(message)) => self.announce(entry, message),
-            Some(EntryBody::Room(_) | EntryBody::Roles(_)) => self.recheck_room(entry.room),
+            Some(EntryBody::Room(_)) => self.recheck_room(entry.room),
+            Some(EntryBody::Roles(changes)) => {
+                self.recheck_room(entry.room);
+                self.tell_listed(changes);
+            }
             Some(EntryBody::RoomDeleted { id, .. }) => {
                 self.hub().tell_room(*id, Event::Kicked { room: *id, reason: "the room was deleted" }, None);
                 self.hub().forget(*id);
@@ -426,12 +513,12 @@ impl Chat {
 
     /// Tells the owners of feeds that a message matches.
     fn announce(&self, entry: &Entry, message: &holdfast_domain::entry::Message) {
+        if self.inner.announcing.read().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            return;
+        }
         let connected = self.hub().connected_users();
         let matching: Vec<(PrincipalId, i64)> = {
             let announcing = self.inner.announcing.read().unwrap_or_else(PoisonError::into_inner);
-            if announcing.is_empty() {
-                return;
-            }
             let text = match &message.title {
                 Some(title) => format!("{title}\n{}", message.text),
                 None => message.text.clone(),
@@ -450,6 +537,16 @@ impl Chat {
         for (user, feed) in matching {
             let event = Event::Feed { feed, room: entry.room, seq: entry.seq, at: entry.shown_at() };
             self.hub().tell_user(user, event);
+        }
+    }
+
+    /// Tells those who were put on or taken off a room's lists that their own rooms changed.
+    fn tell_listed(&self, changes: &[RoleChange]) {
+        let touched: BTreeSet<PrincipalId> =
+            changes.iter().flat_map(|c| c.added.iter().chain(&c.removed)).copied().collect();
+        let touched = self.directory().expand(&touched);
+        for user in self.hub().connected_users().into_iter().filter(|user| touched.contains(user)) {
+            self.hub().tell_user(user, Event::RoomsChanged);
         }
     }
 
@@ -476,5 +573,25 @@ impl Chat {
         for user in self.hub().connected_users() {
             self.hub().tell_user(user, Event::RoomsChanged);
         }
+    }
+}
+
+/// Whether an entry changes what the directory knows.
+fn changes_directory(body: &EntryBody) -> bool {
+    match body {
+        EntryBody::Room(_)
+        | EntryBody::Roles(_)
+        | EntryBody::Category(_)
+        | EntryBody::CategoryDeleted { .. }
+        | EntryBody::User(_)
+        | EntryBody::Group(_)
+        | EntryBody::GroupDeleted { .. }
+        | EntryBody::RoomDeleted { .. } => true,
+        EntryBody::Message(_)
+        | EntryBody::Edit(_)
+        | EntryBody::Retraction { .. }
+        | EntryBody::Removal(_)
+        | EntryBody::Purge { .. }
+        | EntryBody::Act(_) => false,
     }
 }

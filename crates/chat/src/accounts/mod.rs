@@ -12,6 +12,7 @@ use crate::chance;
 use crate::change::{Mode, Outcome};
 use crate::error::{ChatError, Result};
 use crate::people::NewUser;
+use crate::pool::signal::{By, Signal};
 use crate::service::Chat;
 use holdfast_domain::chain::Digest;
 use holdfast_domain::principal::UserKind;
@@ -138,7 +139,7 @@ impl Chat {
         if !self.store().end_sign_in(of, id).await? {
             return Err(ChatError::Unknown("this sign-in"));
         }
-        self.hub().end(of, Some(Means::SignIn(id)), None);
+        self.end_connections(of, Some(Means::SignIn(id)), None);
         Ok(())
     }
 
@@ -150,7 +151,7 @@ impl Chat {
         self.allow_account(caller, of)?;
         let own = own_sign_in(caller, of);
         let ended = self.store().end_sign_ins(of, own).await?;
-        self.hub().end(of, None, own.map(Means::SignIn));
+        self.end_connections(of, None, own.map(Means::SignIn));
         if caller.user != of {
             let who = self.name_of(of);
             self.record(caller, "sign-ins-ended", format!("All {ended} sign-ins of {who} were ended")).await?;
@@ -195,8 +196,14 @@ impl Chat {
         scram::check_new("new", new)?;
         self.put_password(of, new).await?;
         self.store().end_sign_ins(of, None).await?;
-        self.hub().end(of, None, None);
+        self.end_connections(of, None, None);
         self.record(caller, "password-reset", format!("{} was given a new password", self.name_of(of))).await
+    }
+
+    /// Ends connections of a user wherever they are: those by `means` (all, if it is `None`), but not those by `but`.
+    pub(crate) fn end_connections(&self, of: PrincipalId, means: Option<Means>, but: Option<Means>) {
+        self.hub().end(of, means, but);
+        self.signal(Signal::Ended(of, means.and_then(By::of), but.and_then(By::of)));
     }
 
     pub(crate) async fn put_password(&self, of: PrincipalId, new: &str) -> Result<()> {

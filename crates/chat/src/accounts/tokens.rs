@@ -102,7 +102,7 @@ impl Chat {
         if !self.store().end_token(of, id).await? {
             return Err(ChatError::Unknown("this token"));
         }
-        self.hub().end(of, Some(Means::Token(id)), None);
+        self.end_connections(of, Some(Means::Token(id)), None);
         let summary = format!("Token {id} of {} was ended", self.name_of(of));
         self.record(caller, "token-ended", summary).await
     }

@@ -42,6 +42,7 @@ impl Chat {
             return Err(ChatError::Conflict(format!("this room has {WEBHOOKS} webhooks already; end one of them")));
         }
         let now = self.now();
+        let turn = self.changing().await?;
         let author = PrincipalId(self.store().next_number(Numbered::Principal).await?);
         let bot = User {
             id: author,
@@ -54,7 +55,8 @@ impl Chat {
             may_chat: Some(false),
             created_at: now,
         };
-        self.write(self.draft(RoomId::POOL, caller.user, EntryBody::User(Put::new(bot)))).await?;
+        self.write(turn.draft(RoomId::POOL, caller.user, EntryBody::User(Put::new(bot)))).await?;
+        drop(turn);
         let secret = chance::secret()?;
         let mut webhook =
             Webhook { id: 0, secret: Digest::of(secret.as_bytes()), room, author, label, created_at: now };

@@ -1,0 +1,370 @@
+//! Following what the other servers write and tell.
+//!
+//! A hint says that a log has grown; what is missing is read from the log and handed out as this server's own entries are. A hint may be
+//! lost, so the ends of all logs are looked at every second as well, and at once when hearing began anew. An end that is *before* what
+//! was handed out means that the database was replaced by one that had not everything; then all is read anew.
+
+use super::Pooled;
+use super::peers::Told;
+use super::signal::{self, By, Signal};
+use crate::caller::Means;
+use crate::error::ChatError;
+use crate::event::{Bye, Event};
+use crate::hub::Published;
+use crate::service::{Chat, load};
+use crate::view::Person;
+use holdfast_domain::{PrincipalId, RoomId, Seq, Time};
+use holdfast_store::StoreError;
+use holdfast_store::log::From;
+use holdfast_store::personal::Invitation;
+use holdfast_store::pool::{Condition, Heard, Pool};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// Entries read at a time.
+const PAGE: usize = 500;
+/// Logs read at the same time.
+const AT_ONCE: usize = 4;
+/// How often the ends of all logs are looked at, if that takes no more than a hundredth of the time.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Messages taken together.
+const HEARD_AT_ONCE: usize = 256;
+
+impl Chat {
+    /// Hears the others until the service stops.
+    pub(crate) async fn follow_others(self) {
+        let (Some(pooled), Some(pool)) = (&self.inner.pooled, self.store().pool()) else { return };
+        let mut heard = pool.listen();
+        let mut open = true;
+        let mut sweep_at = Instant::now() + SWEEP;
+        let mut trouble = false;
+        loop {
+            let mut rooms: BTreeSet<RoomId> = BTreeSet::new();
+            let mut sweep = false;
+            tokio::select! {
+                first = heard.recv(), if open => match first {
+                    Some(first) => sweep = self.hear(pooled, first, &mut heard, &mut rooms).await,
+                    None => open = false,
+                },
+                () = pooled.some_behind.notified() => {}
+                () = tokio::time::sleep_until(sweep_at) => sweep = true,
+                () = self.inner.stopping.cancelled() => return,
+            }
+            rooms.extend(std::mem::take(&mut *pooled.behind.lock().unwrap_or_else(PoisonError::into_inner)));
+            let began = Instant::now();
+            let outcome = if pool.condition() == Condition::OtherEpoch {
+                self.begin_anew(pooled, pool).await
+            } else if sweep {
+                self.sweep().await
+            } else {
+                self.catch_up_with(rooms).await
+            };
+            if sweep {
+                sweep_at = Instant::now() + SWEEP.max(began.elapsed() * 100);
+            }
+            match outcome {
+                Ok(()) => trouble = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut trouble, true) {
+                        tracing::warn!(%error, "cannot read what the other servers wrote; will try again");
+                    }
+                    // What was hinted at is not lost: the next look at all ends finds it.
+                    sweep_at = sweep_at.min(Instant::now() + SWEEP);
+                }
+            }
+        }
+    }
+
+    /// Takes in a message and those that wait behind it: notes which logs have grown, and whether all are to be looked at.
+    async fn hear(
+        &self,
+        pooled: &Pooled,
+        first: Heard,
+        more: &mut mpsc::Receiver<Heard>,
+        rooms: &mut BTreeSet<RoomId>,
+    ) -> bool {
+        let mut sweep = false;
+        let mut ends: BTreeMap<RoomId, Seq> = BTreeMap::new();
+        let mut told = Vec::new();
+        let mut next = Some(first);
+        for _ in 0..HEARD_AT_ONCE {
+            match next {
+                Some(Heard::Entries(list)) => {
+                    for (room, seq) in list {
+                        let end = ends.entry(room).or_insert(seq);
+                        *end = seq.max(*end);
+                    }
+                }
+                Some(Heard::Signal(run, n, text)) => told.push((run, n, text)),
+                Some(Heard::Listening) => {
+                    sweep = true;
+                    self.missed(pooled).await;
+                }
+                Some(Heard::Deaf) => {
+                    tracing::info!("the other servers cannot be heard; the logs are read all the same")
+                }
+                None => break,
+            }
+            next = more.try_recv().ok();
+        }
+        rooms.extend(ends.into_iter().filter(|(room, seq)| self.hub().published(*room) < *seq).map(|(room, _)| room));
+        for (run, n, text) in told {
+            let told = pooled.peers().hear(run, n, signal::read(&text), Instant::now());
+            self.take_in(pooled, run, told).await;
+        }
+        sweep
+    }
+
+    /// Something that the others told was missed: what of it can be known otherwise is.
+    async fn missed(&self, pooled: &Pooled) {
+        pooled.teller.tell(Signal::Hello);
+        pooled.teller.tell_all();
+        if let Err(error) = self.reload_all_announcing().await {
+            tracing::warn!(%error, "cannot read the feeds anew");
+        }
+        if let Err(error) = self.recheck_means().await {
+            tracing::warn!(%error, "cannot look whether sign-ins were ended on other servers");
+        }
+    }
+
+    async fn take_in(&self, pooled: &Pooled, run: Uuid, told: Told) {
+        pooled.teller.set_others(true);
+        if told.missed {
+            self.missed(pooled).await;
+        }
+        let mut places: Vec<(RoomId, PrincipalId)> = told.whole.iter().flatten().copied().collect();
+        for told in &told.signals {
+            if let Signal::Presence { came, .. } = told {
+                places.extend(came);
+            }
+        }
+        let people = self.people_at(&places).await;
+        let known = |list: Vec<(RoomId, PrincipalId)>| -> Vec<(RoomId, Person)> {
+            let known = |(room, user)| Some((room, people.get(&user)?.clone()));
+            list.into_iter().filter_map(known).collect()
+        };
+        if let Some(whole) = told.whole {
+            self.hub().all_elsewhere(run, known(whole));
+        }
+        for told in told.signals {
+            match told {
+                Signal::Presence { came, went } => self.hub().elsewhere(run, known(came), &went),
+                Signal::Gone => {
+                    self.hub().all_elsewhere(run, Vec::new());
+                    pooled.peers().forget(run);
+                    pooled.beat_now.notify_one();
+                }
+                Signal::Hello => pooled.teller.tell_all(),
+                Signal::Active => pooled.beat_now.notify_one(),
+                other => self.pass_on(other).await,
+            }
+        }
+    }
+
+    /// Those of these people who can be in these rooms, with their names.
+    async fn people_at(&self, places: &[(RoomId, PrincipalId)]) -> HashMap<PrincipalId, Person> {
+        let unknown = |chat: &Chat| {
+            let directory = chat.directory();
+            let is_known = |(room, user): &(RoomId, PrincipalId)| {
+                directory.room(*room).is_some() && directory.user(*user).is_some()
+            };
+            !places.iter().all(is_known)
+        };
+        // Somebody whom this server has not heard of yet was told of before the entry that made him.
+        if unknown(self)
+            && let Err(error) = self.sweep().await
+        {
+            tracing::debug!(%error, "cannot read who it is that came into a room on another server");
+        }
+        let directory = self.directory();
+        let there = places.iter().filter(|(room, _)| directory.room(*room).is_some());
+        there.map(|(_, user)| (*user, Person::of(&directory, *user))).collect()
+    }
+
+    /// Tells those who are connected here what another server told.
+    async fn pass_on(&self, told: Signal) {
+        match told {
+            Signal::Typing(people) => {
+                for (room, user) in people {
+                    let person = Person::of(&self.directory(), user);
+                    self.hub().tell_room(room, Event::Typing { room, person }, None);
+                }
+            }
+            Signal::Read(user, room, seq, unread, mentions) => {
+                self.hub().tell_user(user, Event::Read { room, seq, unread, mentions });
+            }
+            Signal::Rooms(users) => users.into_iter().for_each(|user| self.hub().tell_user(user, Event::RoomsChanged)),
+            Signal::Invited(id, user, room, by, at) => self.tell_invited(id, user, room, by, at),
+            Signal::Feeds(users) => {
+                for user in users {
+                    if let Err(error) = self.reload_announcing(user).await {
+                        tracing::warn!(%error, %user, "cannot read feeds that were changed on another server");
+                    }
+                }
+            }
+            Signal::Ended(user, means, but) => self.hub().end(user, means.map(Means::from), but.map(Means::from)),
+            Signal::Hello | Signal::Gone | Signal::Active | Signal::Presence { .. } | Signal::Whole { .. } => {}
+        }
+    }
+
+    fn tell_invited(&self, id: i64, user: PrincipalId, room: RoomId, by: PrincipalId, at: Time) {
+        let (room_name, by_whom) = {
+            let directory = self.directory();
+            let Some(state) = directory.room(room) else { return };
+            (state.room.name.to_string(), Person::of(&directory, by))
+        };
+        let invitation = Invitation { id, user, room, by, at, seen: false };
+        self.hub().tell_user(user, Event::Invited { invitation, room_name, by: by_whom });
+    }
+
+    /// Ends connections whose sign-in or token is not there any more: that it was ended may have been told while nobody here heard it.
+    async fn recheck_means(&self) -> Result<(), StoreError> {
+        for (user, means) in self.hub().means() {
+            // Numbers of the store begin at 1.
+            let (mut sign_ins, mut tokens) = (BTreeSet::new(), BTreeSet::new());
+            for means in means {
+                match means {
+                    Means::SignIn(id) if id > 0 => drop(sign_ins.insert(id)),
+                    Means::Token(id) if id > 0 => drop(tokens.insert(id)),
+                    _ => {}
+                }
+            }
+            if !sign_ins.is_empty() {
+                let there = self.store().sign_ins(user, self.now()).await?;
+                sign_ins.retain(|id| !there.iter().any(|s| s.id == *id));
+            }
+            if !tokens.is_empty() {
+                let there = self.store().tokens(user).await?;
+                tokens.retain(|id| !there.iter().any(|t| t.id == *id));
+            }
+            for gone in sign_ins.into_iter().map(Means::SignIn).chain(tokens.into_iter().map(Means::Token)) {
+                self.hub().end(user, Some(gone), None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the ends of all logs, and hands out what is missing.
+    pub(crate) async fn sweep(&self) -> Result<(), StoreError> {
+        let heads: Vec<(RoomId, Seq)> =
+            self.store().heads().await?.into_iter().map(|(room, head)| (room, head.seq)).collect();
+        let (behind, ahead) = self.hub().compare(&heads);
+        self.catch_up_with(behind).await?;
+        for room in ahead {
+            // What was handed out meanwhile may be later than what was looked at before; looked at in this order it cannot.
+            let published = self.hub().published(room);
+            let head = self.store().head(room).await?.seq;
+            let deleted = head == Seq::ZERO && self.directory().room(room).is_none() && room != RoomId::POOL;
+            if head >= published || deleted {
+                continue;
+            }
+            tracing::error!(%room, %published, %head, "the database has lost entries that were handed out; reading all anew");
+            return match (&self.inner.pooled, self.store().pool()) {
+                (Some(pooled), Some(pool)) => self.begin_anew(pooled, pool).await,
+                _ => Ok(()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Hands out what is missing of some logs: that of the pool first, since it says who may do what in the others.
+    async fn catch_up_with(&self, rooms: impl IntoIterator<Item = RoomId>) -> Result<(), StoreError> {
+        let mut reading: JoinSet<Result<(), StoreError>> = JoinSet::new();
+        let mut outcome = Ok(());
+        for room in rooms {
+            if room == RoomId::POOL {
+                self.catch_up(room).await?;
+                continue;
+            }
+            while reading.len() >= AT_ONCE
+                && let Some(read) = reading.join_next().await
+            {
+                outcome = outcome.and(read.unwrap_or(Ok(())));
+            }
+            let chat = self.clone();
+            reading.spawn(async move { chat.catch_up(room).await });
+        }
+        while let Some(read) = reading.join_next().await {
+            outcome = outcome.and(read.unwrap_or(Ok(())));
+        }
+        outcome
+    }
+
+    /// Hands out what is missing of a log.
+    pub(crate) async fn catch_up(&self, room: RoomId) -> Result<(), StoreError> {
+        let _order = self.handing(room).await;
+        loop {
+            let last = self.hub().published(room);
+            let page = self.store().page(room, From::After(last), PAGE).await?;
+            for row in page.rows {
+                if let Published::MissingAfter(last) = self.hand_out_next(row) {
+                    tracing::error!(%room, %last, "entries are missing in the log");
+                    return Ok(());
+                }
+            }
+            if !page.more_after {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads everything anew, because the database is not the one from which it was read, and only then writes to it.
+    async fn begin_anew(&self, pooled: &Pooled, pool: &dyn Pool) -> Result<(), StoreError> {
+        let mut order = Vec::new();
+        for handing in &self.inner.handing {
+            order.push(handing.lock().await);
+        }
+        let loaded = load(self.store()).await?;
+        let servers = pooled.known().active_addresses();
+        *self.inner.directory.write().unwrap_or_else(PoisonError::into_inner) = loaded.directory;
+        *self.inner.announcing.write().unwrap_or_else(PoisonError::into_inner) = loaded.announcing;
+        self.inner.revision.store(-1, Ordering::Release);
+        self.hub().begin_anew(loaded.heads, &Bye::Moved { servers });
+        let epoch = pool.adopt_epoch().await?;
+        tracing::warn!(epoch, "everything was read anew from another database; all connections begin anew");
+        Ok(())
+    }
+
+    /// Has an entry handed out by the task that follows the others, because it comes after some that this server has not read yet. Whether
+    /// there is such a task.
+    pub(crate) fn hand_out_later(&self, room: RoomId) -> bool {
+        let Some(pooled) = self.inner.pooled.as_ref().filter(|pooled| pooled.joins) else { return false };
+        pooled.behind.lock().unwrap_or_else(PoisonError::into_inner).insert(room);
+        pooled.some_behind.notify_one();
+        true
+    }
+
+    /// Makes sure that this server has handed out a room's log as far as somebody who comes from another server has it.
+    pub(crate) async fn reach(&self, room: RoomId, seq: Seq) -> Result<(), ChatError> {
+        if self.in_pool() && self.hub().published(room) < seq {
+            self.catch_up(room).await?;
+        }
+        Ok(())
+    }
+}
+
+impl std::convert::From<By> for Means {
+    fn from(by: By) -> Means {
+        match by {
+            By::SignIn(id) => Means::SignIn(id),
+            By::Token(id) => Means::Token(id),
+        }
+    }
+}
+
+impl By {
+    /// What the others are told of it; the operator of a machine is connected to that machine only.
+    pub(crate) fn of(means: Means) -> Option<By> {
+        match means {
+            Means::SignIn(id) => Some(By::SignIn(id)),
+            Means::Token(id) => Some(By::Token(id)),
+            Means::Operator => None,
+        }
+    }
+}

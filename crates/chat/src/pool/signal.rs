@@ -1,0 +1,237 @@
+//! What servers tell each other that is in no log, and how it is written: short JSON, many signals to a message.
+
+use holdfast_domain::{PrincipalId, RoomId, Seq, Time};
+use holdfast_store::personal::Invitation;
+use holdfast_store::pool::MOST_SIGNAL_BYTES;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Things in one list at most; longer ones are told in pieces.
+const LIST: usize = 150;
+
+/// Something that one server tells the others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Signal {
+    /// Whoever hears this tells its whole presence.
+    Hello,
+    /// This server stops: nobody is on it any more.
+    Gone,
+    /// The list of active servers was changed.
+    Active,
+    /// Who came into rooms on this server, and who is in them no longer.
+    #[serde(rename = "p")]
+    Presence {
+        #[serde(rename = "i", default, skip_serializing_if = "Vec::is_empty")]
+        came: Vec<(RoomId, PrincipalId)>,
+        #[serde(rename = "o", default, skip_serializing_if = "Vec::is_empty")]
+        went: Vec<(RoomId, PrincipalId)>,
+    },
+    /// A piece of everything that is in place of what was known: the first says so, and with the last it is complete.
+    #[serde(rename = "w")]
+    Whole {
+        #[serde(rename = "f")]
+        first: bool,
+        #[serde(rename = "l")]
+        last: bool,
+        #[serde(rename = "i")]
+        present: Vec<(RoomId, PrincipalId)>,
+    },
+    /// People are writing.
+    #[serde(rename = "t")]
+    Typing(Vec<(RoomId, PrincipalId)>),
+    /// Somebody's reading position moved: room, end, messages after it, of them those that name him.
+    #[serde(rename = "r")]
+    Read(PrincipalId, RoomId, Seq, i64, i64),
+    /// These users' own lists of rooms changed.
+    Rooms(Vec<PrincipalId>),
+    /// Somebody was added to a room: number, who, where, by whom, when.
+    Invited(i64, PrincipalId, RoomId, PrincipalId, Time),
+    /// These users' feeds changed.
+    Feeds(Vec<PrincipalId>),
+    /// Connections of a user end: those by these means (all, if there are none), but not those by the others.
+    Ended(PrincipalId, Option<By>, Option<By>),
+}
+
+/// By which means somebody is connected; see [`crate::Means`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum By {
+    SignIn(i64),
+    Token(i64),
+}
+
+/// What is to be told next, put together: of what changes often only the latest is told.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    hello: bool,
+    active: bool,
+    /// Whether everything is to be told.
+    pub(crate) whole: bool,
+    presence: BTreeMap<(RoomId, PrincipalId), bool>,
+    typing: BTreeSet<(RoomId, PrincipalId)>,
+    reads: BTreeMap<(PrincipalId, RoomId), (Seq, i64, i64)>,
+    rooms: BTreeSet<PrincipalId>,
+    feeds: BTreeSet<PrincipalId>,
+    others: Vec<Signal>,
+}
+
+impl Gathered {
+    /// Adds a signal.
+    pub(crate) fn add(&mut self, signal: Signal) {
+        match signal {
+            Signal::Hello => self.hello = true,
+            Signal::Active => self.active = true,
+            Signal::Presence { came, went } => {
+                self.presence.extend(came.into_iter().map(|at| (at, true)));
+                self.presence.extend(went.into_iter().map(|at| (at, false)));
+            }
+            Signal::Typing(people) => self.typing.extend(people),
+            Signal::Read(user, room, seq, unread, mentions) => {
+                self.reads.insert((user, room), (seq, unread, mentions));
+            }
+            Signal::Rooms(users) => self.rooms.extend(users),
+            Signal::Feeds(users) => self.feeds.extend(users),
+            Signal::Gone | Signal::Whole { .. } | Signal::Invited(..) | Signal::Ended(..) => self.others.push(signal),
+        }
+    }
+
+    /// Whether there is nothing to tell.
+    pub(crate) fn is_empty(&self) -> bool {
+        !(self.hello || self.active || self.whole)
+            && self.presence.is_empty()
+            && self.typing.is_empty()
+            && self.reads.is_empty()
+            && self.rooms.is_empty()
+            && self.feeds.is_empty()
+            && self.others.is_empty()
+    }
+
+    /// The messages to tell. `present`: everybody who is in a room here now, if that is to be told; the changes gathered here are in it.
+    pub(crate) fn messages(self, present: Option<Vec<(RoomId, PrincipalId)>>) -> Vec<String> {
+        let mut signals = Vec::new();
+        if self.hello {
+            signals.push(Signal::Hello);
+        }
+        if self.active {
+            signals.push(Signal::Active);
+        }
+        match present {
+            Some(present) => signals.extend(whole(&present)),
+            None => {
+                let (came, went): (Vec<_>, Vec<_>) = self.presence.into_iter().partition(|(_, there)| *there);
+                let places = |list: Vec<_>| list.into_iter().map(|(at, _)| at).collect::<Vec<_>>();
+                let (came, went) = (places(came), places(went));
+                signals.extend(came.chunks(LIST).map(|c| Signal::Presence { came: c.to_vec(), went: Vec::new() }));
+                signals.extend(went.chunks(LIST).map(|c| Signal::Presence { came: Vec::new(), went: c.to_vec() }));
+            }
+        }
+        let lists = |set: BTreeSet<PrincipalId>, of: fn(Vec<PrincipalId>) -> Signal| {
+            let list: Vec<PrincipalId> = set.into_iter().collect();
+            list.chunks(LIST).map(|c| of(c.to_vec())).collect::<Vec<_>>()
+        };
+        let typing: Vec<_> = self.typing.into_iter().collect();
+        signals.extend(typing.chunks(LIST).map(|c| Signal::Typing(c.to_vec())));
+        let read = |((user, room), (seq, unread, mentions))| Signal::Read(user, room, seq, unread, mentions);
+        signals.extend(self.reads.into_iter().map(read));
+        signals.extend(lists(self.rooms, Signal::Rooms));
+        signals.extend(lists(self.feeds, Signal::Feeds));
+        signals.extend(self.others);
+        packed(&signals)
+    }
+}
+
+fn whole(present: &[(RoomId, PrincipalId)]) -> Vec<Signal> {
+    let mut chunks: Vec<&[_]> = present.chunks(LIST).collect();
+    if chunks.is_empty() {
+        chunks.push(&[]);
+    }
+    let last = chunks.len() - 1;
+    let piece = |(i, chunk): (usize, &[_])| Signal::Whole { first: i == 0, last: i == last, present: chunk.to_vec() };
+    chunks.into_iter().enumerate().map(piece).collect()
+}
+
+/// As many signals to a message as fit.
+fn packed(signals: &[Signal]) -> Vec<String> {
+    let mut messages = Vec::new();
+    let mut message = String::new();
+    for signal in signals {
+        // Numbers and fixed words only: this does not fail.
+        let Ok(text) = serde_json::to_string(signal) else { continue };
+        if !message.is_empty() && message.len() + text.len() + 2 > MOST_SIGNAL_BYTES {
+            message.push(']');
+            messages.push(std::mem::take(&mut message));
+        }
+        message.push(if message.is_empty() { '[' } else { ',' });
+        message.push_str(&text);
+    }
+    if !message.is_empty() {
+        message.push(']');
+        messages.push(message);
+    }
+    messages
+}
+
+/// The signals of a message. What this version does not know is passed over: a newer server may tell more.
+pub(crate) fn read(message: &str) -> Vec<Signal> {
+    let signals: Vec<serde_json::Value> = serde_json::from_str(message).unwrap_or_default();
+    signals.into_iter().filter_map(|signal| serde_json::from_value(signal).ok()).collect()
+}
+
+impl Signal {
+    /// That somebody was added to a room.
+    pub(crate) fn invited(invitation: &Invitation) -> Signal {
+        let Invitation { id, user, room, by, at, .. } = *invitation;
+        Signal::Invited(id, user, room, by, at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(room: i64, user: i64) -> (RoomId, PrincipalId) {
+        (RoomId(room), PrincipalId(user))
+    }
+
+    #[test]
+    fn of_what_changes_often_only_the_latest_is_told() {
+        let mut gathered = Gathered::default();
+        for there in [true, false, true] {
+            let list = vec![at(1, 10)];
+            let (came, went) = if there { (list, vec![]) } else { (vec![], list) };
+            gathered.add(Signal::Presence { came, went });
+        }
+        gathered.add(Signal::Typing(vec![at(1, 10)]));
+        gathered.add(Signal::Typing(vec![at(1, 10)]));
+        gathered.add(Signal::Read(PrincipalId(10), RoomId(1), Seq(4), 1, 0));
+        gathered.add(Signal::Read(PrincipalId(10), RoomId(1), Seq(5), 0, 0));
+        assert_eq!(gathered.messages(None), [r#"[{"p":{"i":[[1,10]]}},{"t":[[1,10]]},{"r":[10,1,5,0,0]}]"#]);
+    }
+
+    #[test]
+    fn everything_comes_in_pieces_that_fit_and_says_where_it_begins_and_ends() {
+        let present: Vec<_> = (0..3_000).map(|i| at(i64::from(i32::MAX) + i, i64::MAX - i)).collect();
+        let gathered = Gathered { whole: true, ..Gathered::default() };
+        let messages = gathered.messages(Some(present.clone()));
+        assert!(messages.len() > 5 && messages.iter().all(|m| m.len() <= MOST_SIGNAL_BYTES));
+        let pieces: Vec<Signal> = messages.iter().flat_map(|m| read(m)).collect();
+        let mut heard = Vec::new();
+        for (i, piece) in pieces.iter().enumerate() {
+            let Signal::Whole { first, last, present } = piece else { panic!("{piece:?}") };
+            assert_eq!((*first, *last), (i == 0, i == pieces.len() - 1));
+            heard.extend(present.iter().copied());
+        }
+        assert_eq!(heard, present);
+        let nobody = Gathered::default().messages(Some(vec![]));
+        assert_eq!(nobody, [r#"[{"w":{"f":true,"l":true,"i":[]}}]"#]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_passed_over() {
+        assert_eq!(read(r#"["hello",{"zeta":[1]},"gone",7]"#), [Signal::Hello, Signal::Gone]);
+        assert!(read("rubbish").is_empty());
+        let ended = Signal::Ended(PrincipalId(10), Some(By::SignIn(3)), None);
+        assert_eq!(read(&packed(std::slice::from_ref(&ended))[0]), [ended]);
+    }
+}
