@@ -101,7 +101,14 @@ pub fn finish(command: &mut Command) -> Ran {
 /// # Panics
 /// When it cannot be started.
 pub fn run_with_input<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, input: &str) -> Ran {
-    let mut command = command(args);
+    finish_with_input(&mut command(args), input)
+}
+
+/// Runs a prepared command to its end with `input` on its standard input.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn finish_with_input(command: &mut Command, input: &str) -> Ran {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -37,6 +37,31 @@ impl Http {
         }
     }
 
+    /// The host and port that it speaks to.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// What it is signed in by: a request that carries this header field comes from the same user.
+    pub fn credential(&self) -> Option<(&'static str, String)> {
+        let token = self.token.as_ref().map(|token| ("authorization", format!("Bearer {token}")));
+        token.or_else(|| self.cookie.clone().map(|cookie| ("cookie", cookie)))
+    }
+
+    /// Makes sure that there is a connection, without asking anything.
+    ///
+    /// # Errors
+    /// When there is none to be had: nothing was sent then.
+    pub async fn reach(&mut self) -> Result<()> {
+        let connection = self.connection().await?;
+        connection.ready().await.context("the connection is over")
+    }
+
+    /// Lets go of the connection, as after an answer that did not come.
+    pub fn hang_up(&mut self) {
+        self.connection = None;
+    }
+
     /// Signs in.
     ///
     /// # Errors

@@ -5,17 +5,22 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a server may take to start or stop on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Of a server's log, the last bytes that are kept to be shown when a test fails.
+const LOG_KEPT: usize = 64 * 1024;
 
 /// A server that runs; ended when dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     data: PathBuf,
+    log: Arc<Mutex<Vec<u8>>>,
     /// `http://ADDRESS:PORT`
     pub address: String,
     /// While there is no user: the code for making the first.
@@ -63,12 +68,14 @@ impl Server {
             let _ = child.wait();
             return Err(log);
         };
-        // Nobody reads its log, so it must not stand in the way when it is long.
-        if let Some(mut err) = child.stderr.take() {
-            std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
+        let log = Arc::new(Mutex::new(Vec::new()));
+        if let Some(err) = child.stderr.take() {
+            let log = Arc::clone(&log);
+            std::thread::spawn(move || keep_the_end(err, &log));
         }
         Ok(Server {
             child,
+            log,
             data: data.to_owned(),
             address: address.to_owned(),
             first_user_code: said["first_user_code"].as_str().map(str::to_owned),
@@ -83,6 +90,12 @@ impl Server {
     /// Its data directory.
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// The end of what it has logged so far.
+    pub fn log(&self) -> String {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_KEPT)..]).into_owned()
     }
 
     /// Ends it as a power cut would.
@@ -122,8 +135,25 @@ impl Server {
     }
 }
 
+/// Reads to the end, or a long log would stand in the server's way.
+fn keep_the_end(mut from: ChildStderr, log: &Mutex<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.len() > 4 * LOG_KEPT {
+            let surplus = log.len() - LOG_KEPT;
+            log.drain(..surplus);
+        }
+        log.extend_from_slice(&buffer[..n]);
+    }
+}
+
 impl Drop for Server {
+    #[allow(clippy::print_stderr, reason = "whoever reads of a failed test wants to know what the server said")]
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("-- the log of the server on {}:\n{}", self.data.display(), self.log());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -6,38 +6,19 @@
 )]
 
 use holdfast_tests::cli::{run, run_with_input};
+use holdfast_tests::disk::SmallDisk;
 use holdfast_tests::http::Http;
 use holdfast_tests::server::Server;
 use holdfast_tests::wait::until;
 use serde_json::json;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use tempfile::tempdir;
 use uuid::Uuid;
 
-/// A file system of its own, small; unmounted when dropped.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    /// `None` where this process may not mount.
-    fn mount(at: &'a Path, megabytes: u32) -> Option<Self> {
-        let size = format!("size={megabytes}m,mode=700");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "holdfast-test"]).arg(at).output();
-        mounted.is_ok_and(|m| m.status.success()).then_some(Self(at))
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_told_and_survived() {
     let dir = tempdir().unwrap();
-    let Some(_disk) = SmallDisk::mount(dir.path(), 24) else {
+    let Some(disk) = SmallDisk::mount(dir.path(), 24) else {
         eprintln!("skipped: this process may not mount a small file system (run as root to include this test)");
         return;
     };
@@ -53,16 +34,7 @@ fn a_full_disk_is_told_and_survived() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut http = Http::new(server.host());
     runtime.block_on(http.sign_in("ana", "correct horse battery")).unwrap();
-    let filler = dir.path().join("filler");
-    // What is left is taken by something else, as it is in life.
-    let mut left = 24 << 20;
-    while left > 0 {
-        let file = std::fs::File::options().create(true).append(true).open(&filler).unwrap();
-        match std::io::Write::write(&mut &file, &vec![0; left.min(1 << 20)]) {
-            Ok(n) if n > 0 => left -= n,
-            _ => break,
-        }
-    }
+    disk.fill();
 
     let text = "x".repeat(8_000);
     let mut kept = 0;
@@ -81,7 +53,7 @@ fn a_full_disk_is_told_and_survived() {
     let (status, page) = runtime.block_on(http.get(&format!("/rooms/{room}/entries?limit=5"))).unwrap();
     assert_eq!(status, 200, "reading must go on: {page}");
 
-    std::fs::remove_file(&filler).unwrap();
+    disk.make_room();
     let body = json!({ "client_id": Uuid::new_v4(), "text": "room again" });
     until("writing to go on", Duration::from_secs(60), || {
         let (status, _) = runtime.block_on(http.post(&format!("/rooms/{room}/messages"), &body)).unwrap();
