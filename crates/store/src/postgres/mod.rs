@@ -80,6 +80,9 @@ struct Inner {
     heard: Mutex<Option<mpsc::Receiver<Heard>>>,
     stopping: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Whether everything is put into the search index before each search, so that nothing is found without it.
+    #[cfg(test)]
+    eager: bool,
 }
 
 impl PostgresStore {
@@ -113,6 +116,8 @@ impl PostgresStore {
             heard: Mutex::new(Some(heard)),
             stopping: CancellationToken::new(),
             tasks: Mutex::default(),
+            #[cfg(test)]
+            eager: options.connections == tests::EAGER,
         });
         if options.background {
             inner.start(hear);

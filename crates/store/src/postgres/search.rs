@@ -44,6 +44,10 @@ type Place = (i64, i64, i64);
 #[async_trait]
 impl Search for PostgresStore {
     async fn search(&self, query: Query) -> Result<Hits> {
+        #[cfg(test)]
+        if self.inner.eager {
+            while super::index::fill(&self.inner, -1_000_000_000_000_000).await? > 0 {}
+        }
         let lexicon = Arc::clone(&self.inner.lexicon);
         self.inner.sessions.read("searching", move |s| async move { search(s, &lexicon, &query).await }.boxed()).await
     }
