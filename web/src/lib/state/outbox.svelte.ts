@@ -13,7 +13,7 @@ export interface Draft {
   text: string;
   title: string | null;
   alert: boolean;
-  files: FileInfo[];
+  files: readonly FileInfo[];
 }
 
 const none: readonly Pending[] = [];
