@@ -1,8 +1,8 @@
 //! What can be typed: the commands, and what is common to all of them. Each noun's verbs stand in its own file of [`crate::commands`].
 
 use crate::commands::{
-    audit, backup, category, completion, config, export, group, import, message, pool, restore, room, serve, status,
-    token, user, verify,
+    audit, backup, category, completion, config, db, export, group, import, message, pool, restore, room, serve,
+    status, store, token, user, verify,
 };
 use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand};
@@ -109,6 +109,12 @@ pub(crate) enum Command {
     /// The servers that share a PostgreSQL database
     #[command(subcommand)]
     Pool(pool::Verb),
+    /// The PostgreSQL database: whether it can be used
+    #[command(subcommand)]
+    Db(db::Verb),
+    /// The database as a whole: copy it to PostgreSQL, make anew what follows from the logs
+    #[command(subcommand)]
+    Store(store::Verb),
     /// How the server is
     Status(status::Args),
     /// Who changed what: users, groups, categories, rooms

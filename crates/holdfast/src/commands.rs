@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod category;
 pub(crate) mod completion;
 pub(crate) mod config;
+pub(crate) mod db;
 pub(crate) mod export;
 pub(crate) mod group;
 pub(crate) mod import;
@@ -16,6 +17,7 @@ pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod shared;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod user;
 pub(crate) mod verify;
@@ -85,6 +87,8 @@ async fn dispatch(command: Command, context: Context) -> Result<Exit> {
         Command::Verify(args) => Box::pin(verify::run(&args, &context)).await,
         Command::Status(args) => Box::pin(status::run(&args, &context)).await,
         Command::Pool(verb) => Box::pin(pool::run(verb, &context)).await,
+        Command::Db(verb) => Box::pin(db::run(verb, &context)).await,
+        Command::Store(verb) => Box::pin(store::run(verb, &context)).await,
         Command::Audit(args) => Box::pin(audit::run(&args, &context)).await,
         // Done before a runtime was needed.
         Command::Config(_) | Command::Completion(_) => Ok(Exit::Done),

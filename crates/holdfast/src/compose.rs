@@ -1,15 +1,19 @@
-//! Composition: the one place that knows how store, service and door are put together.
+//! Composition: the one place that knows how store, service and door are put together, and which engine keeps the data.
 
-use crate::config::Config;
+use crate::config::{Config, Database, machine_name};
 use crate::data::DataDir;
 use crate::exit::{refused, unavailable};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use holdfast_chat::clock::Clock;
-use holdfast_chat::{Chat, ChatError, Options};
+use holdfast_chat::{Chat, ChatError, Options, ServerOptions, Standing};
 use holdfast_http::HttpOptions;
+use holdfast_store::postgres::{PostgresOptions, PostgresStore};
 use holdfast_store::sqlite::{SqliteOptions, SqliteStore};
 use holdfast_store::{Store, StoreError};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -20,36 +24,169 @@ pub(crate) struct Pool {
     http: HttpOptions,
 }
 
-/// Opens the pool in `dir`, and makes it if there is none.
-pub(crate) async fn open(config: &Config, dir: &DataDir) -> Result<Pool> {
-    let store = open_store(dir)?;
+/// For what the service is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum As {
+    /// As a server that listens here.
+    Server(SocketAddr),
+    /// For the one command of this process: it is no server of the pool.
+    Command,
+}
+
+/// The database cannot be reached now, but may be later.
+#[derive(Debug)]
+pub(crate) struct Away(String);
+
+impl fmt::Display for Away {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Away {}
+
+/// Opens the pool: the one in `dir`, made if there is none, or the one in the database that the settings name.
+///
+/// # Errors
+/// [`Away`] when trying again later may be of use.
+pub(crate) async fn open(config: &Config, dir: &DataDir, how: As) -> Result<Pool> {
+    let store = match config.database.is_shared() {
+        true => open_shared(&config.database, matches!(how, As::Server(_))).await?,
+        false => open_embedded(dir)?,
+    };
     let options = Options {
         name: config.server.name.clone(),
         limits: config.limits.clone(),
         accounts: config.accounts.clone(),
         client_ids_days: config.database.client_ids_days,
-        ..Options::default()
+        wait_seconds: config.database.wait_seconds,
+        server: server_options(config, how)?,
     };
-    let chat = Chat::open(store, options, Clock::system()).await.map_err(|e| match e {
+    let shared = config.database.is_shared();
+    let closing = Arc::clone(&store);
+    let opened = Chat::open(store, options, Clock::system()).await;
+    if opened.is_err() {
+        close_quietly(closing.as_ref()).await;
+    }
+    let chat = opened.map_err(|e| match e {
         // The store said in the log what it is.
-        ChatError::Internal => damaged(dir, "it holds something that cannot be right"),
-        other => anyhow::Error::new(other).context(doing(dir)),
+        ChatError::Internal if !shared => damaged(dir, "it holds something that cannot be right"),
+        ChatError::Unavailable(why) if shared => Away(format!("{}: {why}", doing(&config.database, dir))).into(),
+        other => anyhow::Error::new(other).context(doing(&config.database, dir)),
     })?;
-    let http = HttpOptions {
+    Ok(Pool { chat, http: http_options(config) })
+}
+
+/// The door's settings.
+pub(crate) fn http_options(config: &Config) -> HttpOptions {
+    HttpOptions {
         public_url: Some(config.server.public_url.clone()).filter(|url| !url.is_empty()),
         trusted_proxies: config.server.trusted_proxies.clone(),
         limits: config.http.clone(),
+    }
+}
+
+fn server_options(config: &Config, how: As) -> Result<ServerOptions> {
+    let named = ServerOptions {
+        drain_minutes: config.pool.drain_minutes,
+        most_round_trip_ms: config.pool.most_round_trip_ms,
+        ..ServerOptions::default()
     };
-    Ok(Pool { chat, http })
+    match how {
+        As::Server(listens) if config.database.is_shared() => {
+            let url = config.server.public_url.trim_end_matches('/');
+            let address = if url.is_empty() { address_of(listens, &machine_name()?) } else { url.to_owned() };
+            Ok(ServerOptions { name: config.pool.name()?, address, joins: true, ..named })
+        }
+        As::Server(_) => Ok(named),
+        As::Command => Ok(ServerOptions { joins: false, ..named }),
+    }
+}
+
+/// Where clients reach a server without a public address. One that listens everywhere is reached by its machine's name.
+fn address_of(listens: SocketAddr, machine: &str) -> String {
+    if listens.ip().is_unspecified() {
+        format!("http://{machine}:{}", listens.port())
+    } else {
+        format!("http://{listens}")
+    }
 }
 
 /// Opens the database in `dir` alone, without a service on it.
-pub(crate) fn open_store(dir: &DataDir) -> Result<Arc<dyn Store>> {
+pub(crate) fn open_embedded(dir: &DataDir) -> Result<Arc<dyn Store>> {
     let store = SqliteStore::open(dir.database(), SqliteOptions::default()).map_err(|e| match e {
         StoreError::Corrupt { what } => damaged(dir, &what),
-        other => unavailable(format!("{}: {:#}", doing(dir), anyhow::Error::new(other))),
+        other => {
+            unavailable(format!("opening the database {}: {:#}", dir.database().display(), anyhow::Error::new(other)))
+        }
     })?;
     Ok(Arc::new(store))
+}
+
+/// Opens the database that the settings name, without a service on it. `serves`: what a server does beside its clients' work is done too.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn open_shared(database: &Database, serves: bool) -> Result<Arc<dyn Store>> {
+    let store = open_postgres(database, serves).await?;
+    let half = store.is_being_filled().await.context("asking whether the database is complete");
+    match half {
+        Ok(None) => Ok(Arc::new(store)),
+        Ok(Some(from)) => {
+            close_quietly(&store).await;
+            Err(refused(format!(
+                "{} holds only a part of {from}: run `holdfast store copy` again, which goes on where it stopped",
+                database.url
+            )))
+        }
+        Err(error) => {
+            close_quietly(&store).await;
+            Err(error)
+        }
+    }
+}
+
+/// Lets go of a store that is of no use.
+async fn close_quietly(store: &dyn Store) {
+    // The failure before this one is what is told.
+    let _ = store.close().await;
+}
+
+/// As [`open_shared`], for what only this engine can.
+pub(crate) async fn open_postgres(database: &Database, serves: bool) -> Result<PostgresStore> {
+    let doing = format!("opening the database {}", database.url);
+    PostgresStore::open(postgres_options(database, serves)?).await.map_err(|e| match e {
+        StoreError::Away { why } => Away(format!("{doing}: {why}")).into(),
+        StoreError::Corrupt { what } => refused(format!("{doing}: it holds something that cannot be right: {what}")),
+        other => unavailable(format!(
+            "{doing}: {:#}; `holdfast db check` says what is wrong with it",
+            anyhow::Error::new(other)
+        )),
+    })
+}
+
+/// What the engine is told, with the password from where it is kept.
+pub(crate) fn postgres_options(database: &Database, serves: bool) -> Result<PostgresOptions> {
+    Ok(PostgresOptions {
+        url: database.url.secret().to_owned(),
+        password: password(&database.password_file)?,
+        connections: database.connections,
+        search_language: database.search_language.clone(),
+        background: serves,
+    })
+}
+
+fn password(file: &Path) -> Result<Option<String>> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| refused(format!("database.password_file: {} cannot be read: {e}", file.display())))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(refused(format!("database.password_file: {} has no password on its first line", file.display())));
+    }
+    Ok(Some(line.to_owned()))
 }
 
 impl Pool {
@@ -61,6 +198,17 @@ impl Pool {
     /// While there is no user: the code with which the page makes the first one.
     pub(crate) fn first_user_code(&self) -> Option<String> {
         self.chat.first_user_code().ok().flatten()
+    }
+
+    /// What this server is to its pool.
+    pub(crate) fn standing(&self) -> Standing {
+        self.chat.standing()
+    }
+
+    /// The name of this server in its pool, and where clients reach it; nothing if it is alone.
+    pub(crate) fn place(&self) -> Option<(&str, &str)> {
+        let server = &self.chat.options().server;
+        self.chat.in_pool().then_some((server.name.as_str(), server.address.as_str()))
     }
 
     /// Serves strangers on `tcp` and the operator on `control`, until `shutdown`, and then until both are drained.
@@ -92,6 +240,36 @@ fn damaged(dir: &DataDir, what: &str) -> anyhow::Error {
     ))
 }
 
-fn doing(dir: &DataDir) -> String {
-    format!("opening the database {}", dir.database().display())
+fn doing(database: &Database, dir: &DataDir) -> String {
+    if database.is_shared() {
+        format!("opening the database {}", database.url)
+    } else {
+        format!("opening the database {}", dir.database().display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_an_address_that_others_can_use() {
+        let of = |listens: &str| address_of(listens.parse().unwrap(), "chat-1");
+        assert_eq!(of("10.0.0.1:8080"), "http://10.0.0.1:8080");
+        assert_eq!(of("0.0.0.0:8080"), "http://chat-1:8080");
+        assert_eq!(of("[::]:80"), "http://chat-1:80");
+        assert_eq!(of("[::1]:80"), "http://[::1]:80");
+    }
+
+    #[test]
+    fn a_password_is_the_first_line_of_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("password");
+        assert_eq!(password(Path::new("")).unwrap(), None);
+        assert!(password(&file).unwrap_err().to_string().contains("cannot be read"));
+        std::fs::write(&file, "hunter2\nmore\n").unwrap();
+        assert_eq!(password(&file).unwrap().as_deref(), Some("hunter2"));
+        std::fs::write(&file, "\n").unwrap();
+        assert!(password(&file).unwrap_err().to_string().contains("no password"));
+    }
 }

@@ -13,6 +13,7 @@ pub(crate) use database_url::DatabaseUrl;
 pub(crate) use document::example;
 pub(crate) use load::{Loaded, load};
 
+use crate::exit::refused;
 use holdfast_chat::options::AccountOptions;
 use holdfast_domain::Limits;
 use holdfast_http::HttpLimits;
@@ -147,5 +148,27 @@ pub(crate) struct Pool {
 impl Default for Pool {
     fn default() -> Self {
         Self { server: String::new(), drain_minutes: 30, most_round_trip_ms: 10 }
+    }
+}
+
+impl Pool {
+    /// The name of this server in the pool: as it is set, or the machine's.
+    ///
+    /// # Errors
+    /// When the machine has none that would do.
+    pub(crate) fn name(&self) -> anyhow::Result<String> {
+        if self.server.is_empty() { machine_name() } else { Ok(self.server.clone()) }
+    }
+}
+
+/// The machine's host name, in small letters.
+///
+/// # Errors
+/// When it is not one that a server may have.
+pub(crate) fn machine_name() -> anyhow::Result<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
+    match check::server_name(&name) {
+        Ok(()) => Ok(name),
+        Err(_) => Err(refused(format!("the machine's host name `{name}` cannot be a server's name; set pool.server"))),
     }
 }

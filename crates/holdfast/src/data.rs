@@ -2,7 +2,8 @@
 //!
 //! Whoever works on the data holds an exclusive lock on `DIR/lock` for as long: one server, or one command while no server
 //! runs. The kernel gives it back when the process ends, however it ends, so a lock can never be stale; the file's text, which
-//! says who holds it, can, and is only shown.
+//! says who holds it, can, and is only shown. With a database that several servers share, the directory holds no data: only the lock, so that two
+//! servers do not take one directory, and the socket for commands.
 
 use crate::exit::{Exit, Failure, unavailable};
 use anyhow::{Context as _, Result};
@@ -53,7 +54,7 @@ impl DataDir {
         self.0.join("control.sock")
     }
 
-    /// Whether there is a pool in it.
+    /// Whether there is an embedded database in it.
     pub(crate) fn holds_a_pool(&self) -> bool {
         self.database().exists()
     }
@@ -99,6 +100,17 @@ impl DataDir {
         let _ = file.rewind();
         let _ = writeln!(file, "{}", serde_json::json!(holder));
         Ok(Ok(DataLock(file)))
+    }
+
+    /// Whether a server works here: it holds the lock. Makes nothing.
+    pub(crate) fn is_locked_by_a_server(&self) -> bool {
+        let Ok(mut file) = File::options().read(true).write(true).open(self.0.join("lock")) else { return false };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return false;
+        }
+        let mut text = String::new();
+        let _ = file.read_to_string(&mut text);
+        serde_json::from_str::<Holder>(&text).is_ok_and(|h| h.role == "server")
     }
 
     /// The path of `name` in the directory in a form short enough for a socket's address (108 bytes), with what keeps that
@@ -153,7 +165,9 @@ mod tests {
         let lock = dir.try_lock("server", Some("127.0.0.1:1".into())).unwrap().unwrap();
         let holder = dir.try_lock("command", None).unwrap().unwrap_err().unwrap();
         assert_eq!((holder.pid, holder.role.as_str()), (std::process::id(), "server"));
+        assert!(dir.is_locked_by_a_server());
         lock.release();
+        assert!(!dir.is_locked_by_a_server());
         assert!(dir.try_lock("command", None).unwrap().is_ok());
     }
 

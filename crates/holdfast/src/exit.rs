@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) enum Exit {
     /// It was done, and everything holds.
     Done = 0,
-    /// Something does not hold (`verify`, `config check`), or the request was refused.
+    /// Something does not hold (`verify`, `config check`, `db check`), or the request was refused.
     Refused = 1,
     /// The command line is wrong. Nothing was tried.
     Usage = 2,
@@ -29,11 +29,11 @@ impl Exit {
         match self {
             Exit::Done => "Done; everything holds.",
             Exit::Refused => {
-                "Refused, or something does not hold: a wrong value, a right that lacks, a fault found by `verify`."
+                "Refused, or something does not hold: a wrong value, a right that lacks, a fault found by `verify` or `db check`."
             }
             Exit::Usage => "The command line is wrong; nothing was tried.",
             Exit::Unavailable => {
-                "Cannot be done now: no server answers, the data is in use or cannot be opened, the disk is full."
+                "Cannot be done now: no server answers, the data is in use or cannot be opened, the database is away, the disk is full."
             }
             Exit::Missing => "What was named is not there.",
             Exit::Unknown => {

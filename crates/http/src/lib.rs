@@ -26,7 +26,9 @@ mod peer;
 mod problem;
 mod router;
 mod serve;
+mod waiting;
 
 pub use options::{HttpLimits, HttpOptions};
 pub use router::{openapi, operator, router};
 pub use serve::{Listener, serve};
+pub use waiting::{Why, waiting};

@@ -3,7 +3,7 @@
 use crate::door::Door;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use holdfast_chat::{Caller, Chat, Standing};
 use holdfast_store::pool::Condition;
 use prometheus_client::collector::Collector;
@@ -145,8 +145,7 @@ impl Collector for Service {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         let database = self.0.database();
-        let conditions = Condition::ALL.map(|c| ("condition", c.word(), c.word() == database.condition));
-        one_of(&mut encoder, "database_condition", "How the database is: 1 at the one that holds", &conditions)?;
+        database_condition(&mut encoder, database.condition)?;
         if let Some(round_trip) = database.round_trip {
             let gauge = ConstGauge::new(round_trip.as_secs_f64());
             let help = "How long the database takes to answer: the least of the last measurements";
@@ -191,8 +190,33 @@ async fn metrics(State(door): State<Door>) -> impl IntoResponse {
     if door.chat.in_pool() {
         door.metrics.count_servers(&door.chat).await;
     }
+    answer(&door.metrics.registry)
+}
+
+/// The numbers of a server that has no database yet: that it has none.
+pub(crate) fn while_waiting() -> Response {
+    let mut registry = Registry::with_prefix("holdfast");
+    registry.register_collector(Box::new(NoDatabase));
+    answer(&registry)
+}
+
+#[derive(Debug)]
+struct NoDatabase;
+
+impl Collector for NoDatabase {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        database_condition(&mut encoder, Condition::Gone.word())
+    }
+}
+
+fn database_condition(encoder: &mut DescriptorEncoder, holds: &str) -> Result<(), fmt::Error> {
+    let conditions = Condition::ALL.map(|c| ("condition", c.word(), c.word() == holds));
+    one_of(encoder, "database_condition", "How the database is: 1 at the one that holds", &conditions)
+}
+
+fn answer(registry: &Registry) -> Response {
     let mut text = String::new();
-    match encode(&mut text, &door.metrics.registry) {
+    match encode(&mut text, registry) {
         Ok(()) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], text).into_response()

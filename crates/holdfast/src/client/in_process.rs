@@ -11,15 +11,15 @@ use axum::http::{Request, Response};
 use tokio::sync::Mutex;
 use tower::ServiceExt as _;
 
-/// A service of this process, with the lock on its data.
+/// A service of this process, with the lock on its data; there is none on a database that others share.
 pub(crate) struct InProcess {
     router: Router,
-    open: Mutex<Option<(Pool, DataLock)>>,
+    open: Mutex<Option<(Pool, Option<DataLock>)>>,
 }
 
 impl InProcess {
     /// Over `pool`, which nobody else uses while `lock` is held.
-    pub(crate) fn new(pool: Pool, lock: DataLock) -> Self {
+    pub(crate) fn new(pool: Pool, lock: Option<DataLock>) -> Self {
         Self { router: pool.operator_router(), open: Mutex::new(Some((pool, lock))) }
     }
 }
@@ -36,7 +36,9 @@ impl Transport for InProcess {
     async fn close(&self) -> Result<()> {
         if let Some((pool, lock)) = self.open.lock().await.take() {
             pool.close().await?;
-            lock.release();
+            if let Some(lock) = lock {
+                lock.release();
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::http1::{Address, Http1};
 use super::{Client, InProcess};
-use crate::compose;
+use crate::compose::{self, As};
 use crate::config::Config;
 use crate::data::{self, DataDir};
 use crate::exit::{missing, unavailable, usage};
@@ -66,6 +66,15 @@ impl Reach {
                 }
                 Err(_) => {}
             }
+            if self.config.database.is_shared() {
+                if !dir.is_locked_by_a_server() || Instant::now() >= deadline {
+                    // The database is everybody's: nobody is kept from it.
+                    let pool = compose::open(&self.config, dir, As::Command).await?;
+                    return Ok(Box::new(InProcess::new(pool, None)));
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
             if !dir.holds_a_pool() && access == Access::Existing {
                 return Err(missing(format!(
                     "there is no Holdfast data in {}; name its directory with --data, or start with `holdfast serve --data DIR`",
@@ -75,8 +84,8 @@ impl Reach {
             dir.create()?;
             match dir.try_lock("command", None)? {
                 Ok(lock) => {
-                    let pool = compose::open(&self.config, dir).await?;
-                    return Ok(Box::new(InProcess::new(pool, lock)));
+                    let pool = compose::open(&self.config, dir, As::Command).await?;
+                    return Ok(Box::new(InProcess::new(pool, Some(lock))));
                 }
                 Err(holder) if Instant::now() >= deadline => return Err(data::in_use(dir, holder.as_ref())),
                 // A server between taking its lock and listening, or a command that will soon have ended.

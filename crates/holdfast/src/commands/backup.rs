@@ -11,6 +11,10 @@ use axum::http::Method;
 use serde_json::json;
 use std::path::PathBuf;
 
+/// What is said of data that others look after.
+const ELSEWHERE: &str = "the data is in PostgreSQL, which is backed up by its own tools while all servers run: `pg_basebackup` copies the \
+    whole instance, `pg_dump --format=custom` this database. `holdfast export` writes everything to one archive that any Holdfast reads";
+
 /// Where to.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -32,8 +36,11 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit> {
     }
     context
         .with(Access::Existing, async |client| {
+            let status = client.get("/admin/status").await?;
+            if text(&status["database"], "engine").starts_with("PostgreSQL") {
+                return Err(refused(ELSEWHERE));
+            }
             if args.what_if.what_if {
-                let status = client.get("/admin/status").await?;
                 let change =
                     format!("{} would be made, of about {} bytes", to.display(), text(&status["database"], "bytes"));
                 return Ok(super::shared::would_change(context.out, &[change]));

@@ -4,7 +4,7 @@ use super::Context;
 use super::shared::would_change;
 use crate::cli::WhatIf;
 use crate::client::{Client, InProcess};
-use crate::compose;
+use crate::compose::{self, As};
 use crate::data::{DataDir, in_use};
 use crate::exit::{Exit, missing, refused, usage};
 use crate::fresh::{FreshDir, check_free};
@@ -15,6 +15,11 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+
+/// What is said where `database.url` is set.
+const ELSEWHERE: &str = "the data is in PostgreSQL, whose backups are restored by its own tools: `pg_restore` of a dump into a new \
+    database, or a `pg_basebackup` put in place; then check it with `holdfast db check` and `holdfast verify`. To restore a backup of an \
+    embedded database, leave database.url empty (HOLDFAST_DATABASE__URL=) and name a directory with --data";
 
 /// Bytes copied at a time.
 const PIECE: usize = 1 << 20;
@@ -38,6 +43,9 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit> {
         return Err(usage(
             "a backup is restored on the machine of the data: name a new directory with --data instead of --server",
         ));
+    }
+    if context.config().database.is_shared() {
+        return Err(refused(ELSEWHERE));
     }
     let target = &context.config().server.data;
     if !args.from.is_file() {
@@ -73,8 +81,8 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit> {
 /// Opens the pool in `dir` and walks every log; answers what does not hold.
 pub(super) async fn verify(context: &Context, dir: &DataDir) -> Result<Vec<Value>> {
     let lock = dir.try_lock("command", None)?.map_err(|holder| in_use(dir, holder.as_ref()))?;
-    let pool = compose::open(context.config(), dir).await?;
-    let client = Client::new(Box::new(InProcess::new(pool, lock)), None, None);
+    let pool = compose::open(context.config(), dir, As::Command).await?;
+    let client = Client::new(Box::new(InProcess::new(pool, Some(lock))), None, None);
     let walked = walk(&client, None, context.out.quiet).await;
     client.close().await?;
     // The lock's file is of no use in a directory that is still being made.

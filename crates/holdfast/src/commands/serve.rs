@@ -1,15 +1,17 @@
 //! `holdfast serve`: the server, from its lock to its last answer.
 
+mod listen;
+mod patience;
+
 use super::Context;
-use crate::compose;
+use crate::compose::Pool;
 use crate::config::{Config, Log, LogFormat};
 use crate::data::{DataDir, DataLock, in_use};
 use crate::exit::{Exit, refused, unavailable};
 use anyhow::{Context as _, Result};
+use listen::{Control, Network};
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -20,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How to serve.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "SIGTERM or SIGINT ends it cleanly: live connections are told, requests under way are answered, the database is closed.\nA second one ends it at once; nothing that was acknowledged is lost by that either.\n\nExample:\n  holdfast serve --data ./data --http 127.0.0.1:8080"
+    after_help = "SIGTERM or SIGINT ends it cleanly: live connections are told, requests under way are answered, the database is closed.\nA second one ends it at once; nothing that was acknowledged is lost by that either.\n\nWith `database.url` set, servers on the same database are one pool. A database that is away at the start is waited for.\n\nExamples:\n  holdfast serve --data ./data --http 127.0.0.1:8080\n  holdfast serve --config /etc/holdfast/holdfast.toml"
 )]
 pub(crate) struct Args {
     /// Where to serve; over `server.http` of the settings
@@ -38,28 +40,53 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<Exit> {
     let dir = DataDir::new(&config.server.data);
     dir.create()?;
     let lock = lock(&dir, &config).await?;
-    let pool = compose::open(&config, &dir).await?;
-
-    let tcp = TcpListener::bind(config.server.http).await.map_err(|e| {
-        unavailable(format!("{} cannot be listened on: {e}; choose another address with --http", config.server.http))
-    })?;
-    let address = tcp.local_addr().context("asking for the address we listen on")?;
-    let control = listen_on_socket(&dir)?;
+    let network = Network::bind(config.server.http).await?;
     // Signals are ours before anybody is told that we are here.
     let shutdown = CancellationToken::new();
-    let signals = Signals::new()?;
-    let signals = tokio::spawn(signals.wait(shutdown.clone()));
-    announce(context.out, &config, address, pool.first_user_code().as_deref());
-
-    let served = pool.serve(tcp, control, shutdown).await;
+    let signals = tokio::spawn(Signals::new()?.wait(shutdown.clone()));
+    if config.database.is_shared() && dir.holds_a_pool() {
+        tracing::warn!(
+            unused = %dir.database().display(),
+            "database.url names PostgreSQL, so the embedded database in the data directory is not used; `holdfast store copy` brings it over"
+        );
+    }
+    let mut control = None;
+    let opened = patience::open(&config, &dir, &network, &mut control, &shutdown).await;
+    let served = match opened {
+        Ok(Some(pool)) => serve(context.out, &config, &dir, pool, network, control, shutdown).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
     signals.abort();
+    let _ = std::fs::remove_file(dir.socket());
+    lock.release();
+    served?;
+    tracing::info!("stopped");
+    Ok(Exit::Done)
+}
+
+async fn serve(
+    out: crate::output::Output,
+    config: &Config,
+    dir: &DataDir,
+    pool: Pool,
+    network: Network,
+    control: Option<Control>,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let control = match control {
+        Some(control) => control,
+        None => Control::bind(dir)?,
+    };
+    let (tcp, commands) = (network.listener()?, control.listener()?);
+    announce(out, config, network.address()?, &pool);
+    // What is served from now on alone decides how long anybody is let in.
+    drop((network, control));
+    let served = pool.serve(tcp, commands, shutdown).await;
     // The socket goes first, so that commands wait for the lock instead of asking somebody who is leaving.
     let _ = std::fs::remove_file(dir.socket());
     pool.close().await?;
-    lock.release();
-    tracing::info!("stopped");
-    served?;
-    Ok(Exit::Done)
+    served
 }
 
 async fn lock(dir: &DataDir, config: &Config) -> Result<DataLock> {
@@ -81,29 +108,33 @@ async fn lock(dir: &DataDir, config: &Config) -> Result<DataLock> {
     }
 }
 
-/// The control socket, for the owner of the data alone. It gets its name only when nobody else may use it any more.
-fn listen_on_socket(dir: &DataDir) -> Result<UnixListener> {
-    let (new, _keep) = dir.short_path("control.sock.new")?;
-    let (socket, _keep_too) = dir.short_path("control.sock")?;
-    // We hold the lock, so what is left here is of a server that is gone.
-    let _ = std::fs::remove_file(&new);
-    let listener = UnixListener::bind(&new).with_context(|| format!("listening on {}", dir.socket().display()))?;
-    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600))
-        .context("closing the control socket to others")?;
-    std::fs::rename(&new, &socket).with_context(|| format!("naming {}", dir.socket().display()))?;
-    Ok(listener)
-}
-
-fn announce(out: crate::output::Output, config: &Config, address: SocketAddr, code: Option<&str>) {
+fn announce(out: crate::output::Output, config: &Config, address: SocketAddr, pool: &Pool) {
     let data = config.server.data.display();
-    tracing::info!(%address, %data, version = env!("CARGO_PKG_VERSION"), "serving");
-    let said = serde_json::json!({ "address": format!("http://{address}"), "data": config.server.data, "first_user_code": code });
+    let code = pool.first_user_code();
+    let database = config.database.is_shared().then(|| config.database.url.to_string());
+    let (name, reached) = pool.place().unzip();
+    let standing = pool.standing().word();
+    match (&database, name) {
+        (Some(database), Some(name)) => {
+            tracing::info!(%address, %database, name, standing, version = env!("CARGO_PKG_VERSION"), "serving");
+        }
+        _ => tracing::info!(%address, %data, version = env!("CARGO_PKG_VERSION"), "serving"),
+    }
+    let said = serde_json::json!({ "address": format!("http://{address}"), "data": config.server.data, "database": database,
+        "name_in_pool": name, "public_address": reached, "standing": standing, "first_user_code": code });
     out.value(&said, |_| {
-        let mut lines = vec![format!("Holdfast serves http://{address} (data in {data})")];
+        let mut lines = match (&database, name, reached) {
+            (Some(database), Some(name), Some(reached)) => vec![
+                format!("Holdfast serves http://{address} (database {database})"),
+                format!("In the pool it is {name}, reached at {reached}: {standing}"),
+            ],
+            _ => vec![format!("Holdfast serves http://{address} (data in {data})")],
+        };
         if let Some(code) = code {
+            let place = if database.is_some() { String::new() } else { format!(" --data {data}") };
             lines.push(format!(
                 "There is no user yet. Open the page and make the first administrator with this code: {code}\n\
-                 or run: holdfast user add NAME --admin --data {data}"
+                 or run: holdfast user add NAME --admin{place}"
             ));
         }
         lines.join("\n")

@@ -1,0 +1,84 @@
+//! `holdfast db`: the PostgreSQL database itself, whether a server runs or not.
+
+use super::Context;
+use crate::compose;
+use crate::config::DatabaseUrl;
+use crate::exit::{Exit, refused, usage};
+use crate::output::{Column, table, text, visible};
+use anyhow::Result;
+use clap::Subcommand;
+use holdfast_store::postgres::{self, Finding, Outcome};
+use serde_json::{Value, json};
+
+/// What can be done with the database.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Say whether the database can be used, and if not, what is wrong and what to do
+    #[command(
+        after_help = "Changes nothing. A line for each check: `good`, `odd` (works, but look at it) or `BAD` (cannot be used so).\nExits with 0 when nothing is bad, else with 1. The password may be in HOLDFAST_DATABASE__URL or in database.password_file.\n\nExamples:\n  holdfast db check\n  holdfast db check --url postgres://holdfast@db-1:5432/holdfast"
+    )]
+    Check {
+        /// The database; over `database.url` of the settings
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    ("", |c| match c["outcome"].as_str() {
+        Some("bad") => "BAD".into(),
+        _ => text(c, "outcome"),
+    }),
+    ("CHECK", |c| text(c, "what")),
+    ("FOUND", |c| text(c, "found")),
+];
+
+/// Does what was asked.
+pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
+    let Verb::Check { url } = verb;
+    if context.reach.server.is_some() {
+        return Err(usage("the database is checked from this machine; leave --server away"));
+    }
+    let mut database = context.config().database.clone();
+    if let Some(url) = url {
+        database.url = address("--url", url)?;
+    }
+    if !database.is_shared() {
+        return Err(refused(format!(
+            "database.url is empty, so the data is in the embedded database in {}, which `holdfast verify` checks; to check a PostgreSQL \
+             database, set database.url or give --url",
+            context.config().server.data.display()
+        )));
+    }
+    let findings = postgres::check(&compose::postgres_options(&database, false)?).await;
+    let checks: Vec<Value> = findings.iter().map(shown).collect();
+    let holds = !checks.iter().any(|c| c["outcome"] == "bad");
+    let report = json!({ "holds": holds, "database": database.url, "checks": checks });
+    context.out.value(&report, |_| {
+        let verdict = match (holds, checks.iter().any(|c| c["outcome"] == "odd")) {
+            (false, _) => "It cannot be used so.",
+            (true, true) => "It can be used; look at what is odd.",
+            (true, false) => "It can be used.",
+        };
+        format!("{}\n\n{}\n\n{verdict}", database.url, table(&checks, COLUMNS))
+    });
+    Ok(if holds { Exit::Done } else { Exit::Refused })
+}
+
+/// An address from the command line, of which nothing is repeated that could be a password.
+pub(super) fn address(flag: &str, url: String) -> Result<DatabaseUrl> {
+    let url = DatabaseUrl::new(url);
+    match url.check() {
+        Ok(()) => Ok(url),
+        Err(why) => Err(usage(format!("{flag} {why}"))),
+    }
+}
+
+fn shown(finding: &Finding) -> Value {
+    let (outcome, found) = match &finding.outcome {
+        Outcome::Good(found) => ("good", found),
+        Outcome::Odd(found) => ("odd", found),
+        Outcome::Bad(found) => ("bad", found),
+    };
+    json!({ "what": finding.what, "outcome": outcome, "found": visible(found) })
+}
