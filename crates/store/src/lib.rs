@@ -15,8 +15,10 @@ pub mod accounts;
 mod chaining;
 #[cfg(test)]
 pub mod conformance;
+pub mod copy;
 pub mod error;
 pub mod files;
+mod kept;
 pub mod log;
 pub mod maintenance;
 mod paging;

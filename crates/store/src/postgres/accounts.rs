@@ -32,7 +32,7 @@ impl Accounts for PostgresStore {
         const SQL: &str = "SELECT salt, iterations, stored_key, server_key, failures, locked_until, last_seen_at
                            FROM account WHERE \"user\" = $1";
         let row = self.inner.sessions.one(DOING, SQL, &[&user.0]).await?;
-        Ok(read_one(row, DOING, read_credentials)?.unwrap_or_default())
+        Ok(read_one(row.as_ref(), DOING, read_credentials)?.unwrap_or_default())
     }
 
     async fn set_password(&self, user: PrincipalId, keys: Option<ScramKeys>) -> Result<()> {
@@ -83,7 +83,7 @@ impl Accounts for PostgresStore {
         const DOING: &str = "looking up a sign-in";
         const SQL: &str = concat!(sign_in_columns!(), "WHERE secret = $1 AND expires_at > $2");
         let row = self.inner.sessions.one(DOING, SQL, &[&&secret.0[..], &now.millis()]).await?;
-        read_one(row, DOING, read_sign_in)
+        read_one(row.as_ref(), DOING, read_sign_in)
     }
 
     async fn sign_ins(&self, user: PrincipalId, now: Time) -> Result<Vec<SignIn>> {
@@ -136,7 +136,7 @@ impl Accounts for PostgresStore {
         const DOING: &str = "looking up a token";
         const SQL: &str = concat!(token_columns!(), "WHERE secret = $1 AND (expires_at IS NULL OR expires_at > $2)");
         let row = self.inner.sessions.one(DOING, SQL, &[&&secret.0[..], &now.millis()]).await?;
-        read_one(row, DOING, read_token)
+        read_one(row.as_ref(), DOING, read_token)
     }
 
     async fn tokens(&self, user: PrincipalId) -> Result<Vec<Token>> {
@@ -167,7 +167,7 @@ impl Accounts for PostgresStore {
     async fn webhook(&self, secret: Digest) -> Result<Option<Webhook>> {
         const DOING: &str = "looking up a webhook";
         const SQL: &str = concat!(webhook_columns!(), "WHERE secret = $1");
-        read_one(self.inner.sessions.one(DOING, SQL, &[&&secret.0[..]]).await?, DOING, read_webhook)
+        read_one(self.inner.sessions.one(DOING, SQL, &[&&secret.0[..]]).await?.as_ref(), DOING, read_webhook)
     }
 
     async fn webhooks(&self, room: RoomId) -> Result<Vec<Webhook>> {
@@ -192,8 +192,8 @@ fn inserted(row: std::result::Result<Option<Row>, Fail>, secret: &str) -> Result
     }
 }
 
-fn read_one<T>(row: Option<Row>, doing: &'static str, read: impl Fn(&Row) -> Work<T>) -> Result<Option<T>> {
-    row.as_ref().map(read).transpose().map_err(|e| e.while_doing(doing))
+fn read_one<T>(row: Option<&Row>, doing: &'static str, read: impl Fn(&Row) -> Work<T>) -> Result<Option<T>> {
+    row.map(read).transpose().map_err(|e| e.while_doing(doing))
 }
 
 fn read_many<T>(rows: &[Row], doing: &'static str, read: impl Fn(&Row) -> Work<T>) -> Result<Vec<T>> {

@@ -289,7 +289,7 @@ impl<'a> Batch<'a> {
             }
             let begun: Vec<&End> = self.begun.iter().filter_map(|room| self.ends.get(room)).collect();
             if !begun.is_empty() {
-                Heads::of(begun).write(session, NEW_HEADS).await.map_err(begun_elsewhere)?;
+                Heads::of(&begun).write(session, NEW_HEADS).await.map_err(begun_elsewhere)?;
             }
             Work::Ok(())
         };
@@ -299,7 +299,7 @@ impl<'a> Batch<'a> {
         let wrote = !self.pending.entries.is_empty();
         let rows = Rows::of(&self.pending.entries);
         let moved: Vec<&End> = self.ends.values().filter(|end| !self.begun.contains(&end.room)).collect();
-        let heads = Heads::of(moved);
+        let heads = Heads::of(&moved);
         let entries = async { if wrote { rows.insert(session).await } else { barrier(session).await } };
         let sent = async { if wrote { rows.remember(session).await } else { Ok(()) } };
         let heads = async { if heads.is_empty() { Ok(heads.len()) } else { heads.write(session, MOVE_HEADS).await } };
@@ -399,7 +399,7 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    pub(super) fn of(ends: Vec<&End>) -> Heads {
+    pub(super) fn of(ends: &[&End]) -> Heads {
         Heads {
             rooms: ends.iter().map(|e| e.room.0).collect(),
             seqs: ends.iter().map(|e| e.head.seq.0).collect(),

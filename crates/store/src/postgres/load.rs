@@ -46,7 +46,7 @@ pub(super) async fn load(s: &Session, entries: &[Stored]) -> Work<()> {
         let seqs: Vec<i64> = imported.iter().map(|i| seqs[*i]).collect();
         s.execute(SENT, &[&room.0, &authors, &ids, &seqs]).await?;
     }
-    Heads::of(vec![&end]).put(s).await
+    Heads::of(&[&end]).put(s).await
 }
 
 /// The payload, or its digest where it was erased.

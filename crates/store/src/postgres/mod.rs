@@ -16,6 +16,7 @@ mod directory;
 mod error;
 mod files;
 mod index;
+mod kept;
 mod listen;
 mod load;
 mod log;

@@ -64,7 +64,7 @@ impl Walk<'_> {
             }
             self.portion(&mut end, &portion).await?;
         }
-        Heads::of(vec![&end]).put(self.session).await
+        Heads::of(&[&end]).put(self.session).await
     }
 
     async fn portion(&mut self, end: &mut End, portion: &[(Entry, Time, i64)]) -> Work<()> {

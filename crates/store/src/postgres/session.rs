@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Notification, Row, Statement};
 
@@ -41,7 +42,8 @@ impl Session {
                         }
                     }
                     Ok(AsyncMessage::Notice(notice)) => {
-                        if notice.message().contains("waiting for synchronous replication") {
+                        // By its code: the text is in the language of the database.
+                        if [SqlState::QUERY_CANCELED, SqlState::ADMIN_SHUTDOWN].contains(notice.code()) {
                             flag.store(true, Ordering::Release);
                             tracing::warn!(
                                 notice = notice.message(),
@@ -90,6 +92,11 @@ impl Session {
     pub(super) async fn execute(&self, sql: &'static str, params: Params<'_>) -> Work<u64> {
         let statement = self.statement(sql).await?;
         Ok(self.client.execute(&statement, params).await?)
+    }
+
+    /// Runs a statement that is made for this once.
+    pub(super) async fn unprepared(&self, sql: &str, params: Params<'_>) -> Work<Vec<Row>> {
+        Ok(self.client.query(sql, params).await?)
     }
 
     /// Runs statements without values, such as `BEGIN`.

@@ -107,12 +107,9 @@ async fn look(
     let asked = Instant::now();
     let answer = open.one(SQL, &[]).await;
     let took = u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX - 1);
-    let row = match answer {
-        Ok(Some(row)) => row,
-        _ => {
-            *session = None;
-            return Condition::Gone;
-        }
+    let Ok(Some(row)) = answer else {
+        *session = None;
+        return Condition::Gone;
     };
     measured.push_back(took);
     if measured.len() > MEASURED {

@@ -15,6 +15,7 @@ mod directory;
 mod error;
 mod files;
 mod index;
+mod kept;
 mod key;
 mod load;
 mod log;

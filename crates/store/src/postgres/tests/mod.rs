@@ -1,7 +1,9 @@
 //! The suite that every engine passes, and what only this one can do wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails should stop where it fails")]
 
+mod commits;
 mod conforming;
+mod copying;
 mod indexed;
 
 use super::{PostgresOptions, PostgresStore};
