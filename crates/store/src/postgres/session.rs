@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Notification, Row, Statement};
 
@@ -42,8 +41,8 @@ impl Session {
                         }
                     }
                     Ok(AsyncMessage::Notice(notice)) => {
-                        // By its code: the text is in the language of the database.
-                        if [SqlState::QUERY_CANCELED, SqlState::ADMIN_SHUTDOWN].contains(notice.code()) {
+                        // By where in PostgreSQL it comes from: it has no code of its own, and its text is in the language of the database.
+                        if notice.routine() == Some("SyncRepWaitForLSN") {
                             flag.store(true, Ordering::Release);
                             tracing::warn!(
                                 notice = notice.message(),
