@@ -106,12 +106,13 @@ impl Live {
                 continue;
             }
             let page = self.chat.store().page(room, From::After(cursor), PAGE).await?;
-            let Some(last) = page.rows.last().map(|row| row.entry.seq) else {
+            // What the log has beyond that is handed out in a moment, to this connection too.
+            let Some(last) = page.rows.last().map(|row| row.entry.seq.min(published)) else {
                 // The hub knows of entries that the log does not give: never, unless the store is damaged.
                 tracing::error!(%room, %cursor, %published, "entries that were handed out are not in the log");
                 return Err(ChatError::Internal);
             };
-            for row in page.rows {
+            for row in page.rows.into_iter().filter(|row| row.entry.seq <= last) {
                 if !self.connection.outbox.has_space().await {
                     return Ok(());
                 }

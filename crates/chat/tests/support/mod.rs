@@ -15,10 +15,11 @@ use holdfast_chat::event::Event;
 use holdfast_chat::people::NewUser;
 use holdfast_chat::posting::{NewMessage, Posted};
 use holdfast_chat::rooms::NewRoom;
-use holdfast_chat::{Caller, Chat, Clock, Live, Means, Mode, Options, Outcome, Scope};
+use holdfast_chat::{Caller, Chat, Clock, Live, Means, Mode, Options, Outcome, Scope, ServerOptions};
 use holdfast_domain::principal::UserKind;
 use holdfast_domain::room::{Invitations, Privacy, RoomType};
 use holdfast_domain::{CategoryId, ClientId, PrincipalId, RoomId, Seq, Time};
+use holdfast_store::postgres::{PostgresOptions, PostgresStore};
 use holdfast_store::sqlite::{SqliteOptions, SqliteStore};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,6 +48,28 @@ impl Pool {
         let now = Arc::new(AtomicI64::new(START));
         let chat = open(folder.path().to_owned(), options, &now).await;
         Pool { chat, folder, now }
+    }
+
+    /// A server of a pool that shares a PostgreSQL database.
+    pub async fn server(url: &str, name: &str) -> Pool {
+        Pool::try_server(url, name).await.unwrap()
+    }
+
+    pub async fn try_server(url: &str, name: &str) -> holdfast_chat::Result<Pool> {
+        Pool::server_with(url, ServerOptions { name: name.into(), ..ServerOptions::default() }, 10).await
+    }
+
+    pub async fn server_with(url: &str, mut server: ServerOptions, wait_seconds: u32) -> holdfast_chat::Result<Pool> {
+        let options = PostgresOptions { url: url.into(), ..PostgresOptions::default() };
+        let store = PostgresStore::open(options).await.unwrap();
+        server.address = format!("https://{}.example.org", server.name);
+        // A busy machine that tests run on is no reason not to join.
+        server.most_round_trip_ms = 5_000;
+        let mut options = Options { server, wait_seconds, client_ids_days: 14, ..Options::default() };
+        options.accounts.password_iterations = 10;
+        let now = Arc::new(AtomicI64::new(START));
+        let chat = Chat::open(Arc::new(store), options, clock(&now)).await?;
+        Ok(Pool { chat, folder: tempfile::tempdir().unwrap(), now })
     }
 
     /// Ends the service and starts it again on the same data.
@@ -129,10 +152,22 @@ impl Pool {
 async fn open(folder: PathBuf, mut options: Options, now: &Arc<AtomicI64>) -> Chat {
     options.client_ids_days = options.client_ids_days.max(14);
     let store = SqliteStore::open(&folder, SqliteOptions::default()).unwrap();
+    Chat::open(Arc::new(store), options, clock(now)).await.unwrap()
+}
+
+fn clock(now: &Arc<AtomicI64>) -> Clock {
     let now = Arc::clone(now);
     // Every look at the clock is a millisecond later, so that times tell what came first.
-    let clock = Clock::from_fn(move || Time::from_millis(now.fetch_add(1, Ordering::SeqCst)));
-    Chat::open(Arc::new(store), options, clock).await.unwrap()
+    Clock::from_fn(move || Time::from_millis(now.fetch_add(1, Ordering::SeqCst)))
+}
+
+/// Waits until `so` is; fails after twenty seconds.
+pub async fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !so() {
+        assert!(std::time::Instant::now() < deadline, "not in twenty seconds: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 pub fn password(name: &str) -> String {
