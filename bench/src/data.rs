@@ -62,6 +62,19 @@ pub(crate) fn import(binary: &Path, data: &Path, logs: &[PathBuf]) -> Result<Vec
     )])
 }
 
+/// What was said in logs, without times and names; of each no more than fits a message.
+pub(crate) fn lines(logs: &[PathBuf]) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for log in logs {
+        let bytes = std::fs::read(log).with_context(|| format!("reading {}", log.display()))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let said = text.lines().filter_map(|line| line.split_once("> ").map(|(_, said)| said));
+        lines.extend(said.filter(|said| !said.is_empty()).map(|said| said.chars().take(1_000).collect::<String>()));
+    }
+    anyhow::ensure!(!lines.is_empty(), "there is nothing said in the logs");
+    Ok(lines)
+}
+
 /// Writes logs of made-up talk, with words as unequally common as in real talk.
 pub(crate) fn make_up(folder: &Path) -> Result<Vec<PathBuf>> {
     const WORDS: [&str; 24] = [

@@ -13,6 +13,7 @@ mod pages;
 mod posts;
 mod search;
 mod server;
+mod shared;
 mod start;
 
 use anyhow::Result;
@@ -30,9 +31,12 @@ struct Arguments {
     /// IRC logs to import and search; without any, 200,000 lines are made up.
     #[arg(long, num_args = 0..)]
     logs: Vec<PathBuf>,
-    /// Only these scenarios.
-    #[arg(long, value_delimiter = ',', value_parser = ["import", "start", "pages", "search", "fanout", "posts"])]
+    /// Only these scenarios; those of PostgreSQL (`ingest`, `large-room`, `deliveries`) run only when they are named.
+    #[arg(long, value_delimiter = ',', value_parser = ["import", "start", "pages", "search", "fanout", "posts", "ingest", "large-room", "deliveries"])]
     only: Vec<String>,
+    /// Entries of the large room.
+    #[arg(long, default_value_t = 10_000_000)]
+    entries: i64,
     /// WebSocket clients of the fan-out.
     #[arg(long, default_value_t = 1_000)]
     clients: usize,
@@ -40,6 +44,10 @@ struct Arguments {
     #[arg(long)]
     json: bool,
 }
+
+/// As in the server, since parts of it are measured in this process.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -49,6 +57,22 @@ async fn main() -> Result<()> {
     let mut report = figures::Report::new(arguments.json);
     let logs = if arguments.logs.is_empty() { data::make_up(folder.path())? } else { arguments.logs };
     let data = folder.path().join("data");
+
+    let named = |name: &str| arguments.only.iter().any(|o| o == name);
+    let lines = || data::lines(&logs);
+    if named("ingest") {
+        report.add("ingest, PostgreSQL", shared::ingest::measure(lines()?).await?);
+    }
+    if named("large-room") {
+        report.add("large room, PostgreSQL", shared::large_room::measure(lines()?, arguments.entries).await?);
+    }
+    if named("deliveries") {
+        report.add("deliveries, PostgreSQL", shared::deliveries::measure(&arguments.binary, folder.path()).await?);
+    }
+    if ["ingest", "large-room", "deliveries"].map(named).contains(&true) {
+        report.finish();
+        return Ok(());
+    }
 
     let import = data::import(&arguments.binary, &data, &logs)?;
     if wanted("import") {

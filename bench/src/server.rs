@@ -14,12 +14,18 @@ pub(crate) struct Server {
     pub(crate) address: String,
     pub(crate) binary: PathBuf,
     pub(crate) data: PathBuf,
+    settings: Vec<(String, String)>,
     /// From the start of the process to the first `ready`.
     pub(crate) ready_after: Duration,
 }
 
 impl Server {
     pub(crate) async fn start(binary: &Path, data: &Path) -> Result<Server> {
+        Self::start_with(binary, data, &[]).await
+    }
+
+    /// Starts a server with settings from the environment.
+    pub(crate) async fn start_with(binary: &Path, data: &Path, settings: &[(&str, String)]) -> Result<Server> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let begun = Instant::now();
         let child = Command::new(binary)
@@ -27,6 +33,7 @@ impl Server {
             .arg(data)
             // One user drives everything; what is measured is the server, not its patience with him.
             .env("HOLDFAST_HTTP__REQUESTS_PER_SECOND", "1000000")
+            .envs(settings.iter().map(|(key, value)| (key, value)))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -39,7 +46,8 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let ready_after = begun.elapsed();
-        Ok(Server { child, address, binary: binary.to_owned(), data: data.to_owned(), ready_after })
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        Ok(Server { child, address, binary: binary.to_owned(), data: data.to_owned(), settings, ready_after })
     }
 
     /// Resident memory in KiB.
@@ -66,7 +74,7 @@ impl Server {
 
     /// Runs a command of the binary against this server's data.
     pub(crate) fn command(&self, arguments: &[&str], input: &str) -> Result<String> {
-        run(&self.binary, &self.data, arguments, input)
+        run_with(&self.binary, &self.data, &self.settings, arguments, input)
     }
 
     pub(crate) async fn stop(mut self) -> Result<()> {
@@ -79,11 +87,22 @@ impl Server {
 
 /// Runs a command of the binary on `data` and answers what it printed.
 pub(crate) fn run(binary: &Path, data: &Path, arguments: &[&str], input: &str) -> Result<String> {
+    run_with(binary, data, &[], arguments, input)
+}
+
+fn run_with(
+    binary: &Path,
+    data: &Path,
+    settings: &[(String, String)],
+    arguments: &[&str],
+    input: &str,
+) -> Result<String> {
     use std::io::Write;
     let mut child = std::process::Command::new(binary)
         .args(arguments)
         .arg("--data")
         .arg(data)
+        .envs(settings.iter().map(|(key, value)| (key, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
