@@ -5,7 +5,7 @@
 
 use crate::http::Http;
 use crate::live::Live;
-use crate::pool::{Hosts, PASSWORD, Pool, name};
+use crate::pool::{Hosts, Pool, name};
 use anyhow::{Context as _, Result};
 use holdfast_history::{Digest, Fate, FinalLog, History, Logged, Message, Report, Seen, View, check};
 use serde_json::{Value, json};
@@ -124,7 +124,9 @@ impl Load {
         let client = |person: &str, i: usize| {
             pool.add_user(person);
             let place = Place { hosts: pool.hosts(), server: i };
-            let http = runtime.block_on(signed_in(&place, person));
+            let server = i % pool.running().len();
+            let http = runtime.block_on(pool.sign_in(pool.running()[server], person));
+            let http = http.unwrap_or_else(|e| panic!("{person}: {e}"));
             (place, http)
         };
         let (_, reader) = client("reader", 0);
@@ -234,12 +236,6 @@ impl Load {
             std::thread::park_timeout(BREATH * 2);
         }
     }
-}
-
-async fn signed_in(place: &Place, person: &str) -> Http {
-    let mut http = Http::new(&place.host().unwrap_or_default());
-    http.sign_in(person, PASSWORD).await.unwrap_or_else(|e| panic!("{person}: {e}"));
-    http
 }
 
 /// Where a client is.

@@ -4,13 +4,13 @@ use crate::cli::{self, Ran};
 use crate::http::Http;
 use crate::proxy::Proxy;
 use crate::server::Server;
-use holdfast_private_postgres::Postgres;
+use holdfast_private_postgres::{Postgres, free_port};
 use hyper::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -20,6 +20,12 @@ pub const PASSWORD: &str = "correct horse battery";
 pub const ADMIN: &str = "admin";
 /// For a server's place in the pool to be as it should.
 const SETTLING: Duration = Duration::from_secs(30);
+/// Within this a change is known everywhere.
+const KNOWN: Duration = Duration::from_secs(1);
+
+/// What the servers are told unless the plan says otherwise: passwords are made and asked for often here and are no secrets, and on a machine that
+/// is busy with other tests the database may take a while to answer.
+const USUAL: [(&str, &str); 2] = [("ACCOUNTS__PASSWORD_ITERATIONS", "4096"), ("POOL__MOST_ROUND_TRIP_MS", "5000")];
 
 /// Where each server is now; `None` while it is known to be nowhere. Shared with clients.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +72,7 @@ impl Default for Plan<'_> {
 pub struct Pool {
     // The servers end before what they stand on.
     servers: Vec<Option<Server>>,
+    ports: Vec<u16>,
     proxies: Vec<Proxy>,
     settings: Vec<(String, String)>,
     hosts: Hosts,
@@ -114,8 +121,8 @@ impl Pool {
         let dir = TempDir::with_prefix("holdfast-pool-").unwrap_or_else(|e| panic!("no temporary directory: {e}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.unwrap_or_else(|e| panic!("no runtime: {e}"));
-        let (servers, hosts, admin) = (Vec::new(), Hosts::default(), Mutex::default());
-        Self { servers, proxies, settings, hosts, postgres, dir, admin, runtime }
+        let (servers, ports, hosts, admin) = (Vec::new(), Vec::new(), Hosts::default(), Mutex::default());
+        Self { servers, ports, proxies, settings, hosts, postgres, dir, admin, runtime }
     }
 
     /// Starts a server: a new one, or again one that was killed or stopped. It waits until it serves.
@@ -126,17 +133,20 @@ impl Pool {
         assert!(self.servers.get(server).is_none_or(Option::is_none), "{} runs", name(server));
         let settings = self.settings_of(server);
         let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let started = Server::start_with(&self.data(server), &settings);
-        self.hosts.set(server, Some(started.host()));
         while self.servers.len() <= server {
             self.servers.push(None);
+            self.ports.push(free_port());
         }
+        // One that comes back comes back to where it was, as it would on a machine of its own.
+        let host = format!("127.0.0.1:{}", self.ports[server]);
+        let started = Server::try_start_at(&host, &self.data(server), &settings);
+        let started = started.unwrap_or_else(|log| panic!("{} did not start: {log}", name(server)));
+        self.hosts.set(server, Some(started.host()));
         self.servers[server] = Some(started);
     }
 
     fn settings_of(&self, server: usize) -> Vec<(String, String)> {
-        // Made and asked for often here, and no secrets.
-        let mut settings = vec![("ACCOUNTS__PASSWORD_ITERATIONS".to_owned(), "4096".to_owned())];
+        let mut settings: Vec<(String, String)> = USUAL.map(|(key, value)| (key.into(), value.into())).into();
         if let Some(postgres) = &self.postgres {
             let own = postgres.port();
             let port = self.proxies.get(server).map_or(own, Proxy::port);
@@ -163,6 +173,20 @@ impl Pool {
     /// The numbers of those that run.
     pub fn running(&self) -> Vec<usize> {
         (0..self.servers.len()).filter(|i| self.servers[*i].is_some()).collect()
+    }
+
+    /// What a server answers to a `GET` of somebody who is not signed in, at any path.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub fn look(&self, server: usize, path: &str) -> anyhow::Result<(u16, Value)> {
+        let mut nobody = Http::new(self.server(server).host());
+        self.runtime.block_on(async { tokio::time::timeout(SETTLING, nobody.send(Method::GET, path, None)).await })?
+    }
+
+    /// Lets something of clients run.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     /// Where the servers are, for clients.
@@ -276,13 +300,17 @@ impl Pool {
         cli::finish_with_input(&mut command, &(PASSWORD.to_owned() + "\n")).ended(0);
     }
 
-    /// Somebody who is signed in at a server.
+    /// Somebody who is signed in at a server. A user who was made a moment ago at another server may not be known there yet.
     ///
     /// # Errors
-    /// When the server does not let him in.
+    /// When the server does not let him in within a second.
     pub async fn sign_in(&self, server: usize, name: &str) -> anyhow::Result<Http> {
         let mut http = Http::new(self.server(server).host());
-        http.sign_in(name, PASSWORD).await?;
+        let deadline = Instant::now() + KNOWN;
+        while let Err(refused) = http.sign_in(name, PASSWORD).await {
+            anyhow::ensure!(refused.to_string().contains("bad-credentials") && Instant::now() < deadline, refused);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         Ok(http)
     }
 

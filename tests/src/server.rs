@@ -13,7 +13,7 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Of a server's log, the last bytes that are kept to be shown when a test fails.
-const LOG_KEPT: usize = 64 * 1024;
+const LOG_KEPT: usize = 6 * 1024;
 
 /// A server that runs; ended when dropped.
 #[derive(Debug)]
@@ -49,7 +49,15 @@ impl Server {
     /// # Errors
     /// Its standard error.
     pub fn try_start(data: &Path, settings: &[(&str, &str)]) -> Result<Server, String> {
-        let mut command = cli::command(["serve", "--json", "--http", "127.0.0.1:0", "--data"]);
+        Self::try_start_at("127.0.0.1:0", data, settings)
+    }
+
+    /// As [`Server::try_start`], to listen at `host:port`.
+    ///
+    /// # Errors
+    /// Its standard error.
+    pub fn try_start_at(host: &str, data: &Path, settings: &[(&str, &str)]) -> Result<Server, String> {
+        let mut command = cli::command(["serve", "--json", "--http", host, "--data"]);
         command.arg(data).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (key, value) in settings {
             command.env(format!("HOLDFAST_{key}"), value);

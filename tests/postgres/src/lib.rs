@@ -234,9 +234,12 @@ impl Drop for Postgres {
     }
 }
 
-/// A port that nobody listens on, below those which the system gives to outgoing connections: so it is still free after a while in which
-/// PostgreSQL did not run, and no client that tries to reach it then meets itself.
-fn free_port() -> u16 {
+/// A port of 127.0.0.1 that nobody listens on, below those which the system gives to outgoing connections: so it is still free after a while in
+/// which whoever has it did not run, and no client that tries to reach it then meets itself.
+///
+/// # Panics
+/// When none is found.
+pub fn free_port() -> u16 {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos() as usize);
     let mut number = now.wrapping_mul(31).wrapping_add(std::process::id() as usize * 7_919);
