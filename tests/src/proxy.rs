@@ -12,6 +12,8 @@ use tokio::sync::watch;
 
 /// What a client of PostgreSQL sends to commit, and PostgreSQL to say that it has.
 const COMMIT: &[u8] = b"COMMIT\0";
+/// Bytes of a transaction that are looked through for what it is about.
+const MOST_KEPT: usize = 1 << 20;
 /// For an answer that is to be lost, before the connection is cut without it.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -46,8 +48,8 @@ struct State {
 #[derive(Debug)]
 struct Shared {
     state: watch::Sender<State>,
-    /// What to do at the next commit.
-    armed: Mutex<Option<Cut>>,
+    /// What to do at the next commit of something in which this occurs.
+    armed: Mutex<Option<(Cut, Vec<u8>)>>,
     cuts: AtomicUsize,
     connections: AtomicUsize,
 }
@@ -104,9 +106,9 @@ impl Proxy {
         self.shared.state.send_modify(|state| state.generation += 1);
     }
 
-    /// Cuts the connection that commits next.
-    pub fn cut_at_commit(&self, cut: Cut) {
-        *lock(&self.shared.armed) = Some(cut);
+    /// Cuts the connection that next commits something in which `text` occurs as it is.
+    pub fn cut_at_commit(&self, cut: Cut, text: &str) {
+        *lock(&self.shared.armed) = Some((cut, text.as_bytes().to_owned()));
     }
 
     /// How many connections were cut at a commit.
@@ -184,16 +186,25 @@ async fn questions(
     lost: &watch::Sender<bool>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
-    let mut seen = Finder::default();
+    let mut transaction = Vec::new();
     loop {
         let n = from.read(&mut buffer).await?;
         if n == 0 {
             return Ok(());
         }
         opened(shared.state.subscribe()).await;
-        let commits = seen.found_in(&buffer[..n]);
-        let cut = if commits { lock(&shared.armed).take() } else { None };
-        if let Some(cut) = cut {
+        transaction.extend_from_slice(&buffer[..n]);
+        let commits = contains(&transaction, COMMIT);
+        let wanted = |(_, text): &mut (Cut, Vec<u8>)| commits && contains(&transaction, text);
+        let cut = lock(&shared.armed).take_if(wanted);
+        if commits || transaction.len() > MOST_KEPT {
+            // What comes in two pieces is found all the same.
+            transaction.drain(..transaction.len().saturating_sub(COMMIT.len() - 1));
+            if commits {
+                transaction.clear();
+            }
+        }
+        if let Some((cut, _)) = cut {
             if cut == Cut::After {
                 lost.send_replace(true);
                 to.write_all(&buffer[..n]).await?;
@@ -215,7 +226,7 @@ async fn answers(
     losing: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
-    let mut seen = Finder::default();
+    let mut lost = Vec::new();
     loop {
         let n = from.read(&mut buffer).await?;
         if n == 0 {
@@ -224,7 +235,10 @@ async fn answers(
         opened(shared.state.subscribe()).await;
         if !*losing.borrow() {
             to.write_all(&buffer[..n]).await?;
-        } else if seen.found_in(&buffer[..n]) {
+            continue;
+        }
+        lost.extend_from_slice(&buffer[..n]);
+        if contains(&lost, COMMIT) {
             shared.cuts.fetch_add(1, Ordering::AcqRel);
             return Ok(());
         }
@@ -236,20 +250,8 @@ async fn opened(mut state: watch::Receiver<State>) {
     let _ = state.wait_for(|state| state.way != Way::Stalled).await;
 }
 
-/// Finds a commit also where it comes in two pieces.
-#[derive(Debug, Default)]
-struct Finder {
-    end: Vec<u8>,
-}
-
-impl Finder {
-    fn found_in(&mut self, bytes: &[u8]) -> bool {
-        self.end.extend_from_slice(bytes);
-        let found = self.end.windows(COMMIT.len()).any(|window| window == COMMIT);
-        let keep = if found { 0 } else { self.end.len().min(COMMIT.len() - 1) };
-        self.end.drain(..self.end.len() - keep);
-        found
-    }
+fn contains(bytes: &[u8], what: &[u8]) -> bool {
+    bytes.windows(what.len().max(1)).any(|window| window == what)
 }
 
 #[cfg(test)]
@@ -313,18 +315,19 @@ mod tests {
     }
 
     #[test]
-    fn it_cuts_before_and_after_a_commit() {
+    fn it_cuts_before_and_after_a_commit_of_what_it_is_told() {
         let (proxy, heard) = echo();
         for (cut, arrives) in [(Cut::Before, false), (Cut::After, true)] {
             lock(&heard).clear();
-            proxy.cut_at_commit(cut);
+            proxy.cut_at_commit(cut, "a post");
             let mut stream = connect(&proxy);
-            assert!(answers_to(&mut stream, b"BEGIN\0COM"));
+            assert!(answers_to(&mut stream, b"BEGIN\0something else COMMIT\0"), "{cut:?}");
+            assert!(answers_to(&mut stream, b"BEGIN\0a post COM"));
             // In two pieces, to be found all the same.
             assert!(!answers_to(&mut stream, b"MIT\0"), "{cut:?}");
-            assert_eq!(lock(&heard).ends_with(b"MIT\0"), arrives, "{cut:?}");
+            assert_eq!(lock(&heard).ends_with(b"a post COMMIT\0"), arrives, "{cut:?}");
             let mut others = connect(&proxy);
-            assert!(answers_to(&mut others, b"COMMIT\0"), "{cut:?} is for one connection");
+            assert!(answers_to(&mut others, b"a post COMMIT\0"), "{cut:?} is for one connection");
         }
         assert_eq!(proxy.cuts(), 2);
     }

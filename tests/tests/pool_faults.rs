@@ -17,6 +17,7 @@ use hyper::Method;
 use rustix::process::Signal;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::tempdir;
@@ -107,11 +108,12 @@ fn connections_to_the_database_are_dropped_also_in_the_middle_of_a_commit() {
             pool.proxy(server).drop_all();
         }
     }
-    for round in 0..8 {
+    // The commits of posts, whose text is that of the writers.
+    for round in 0..6 {
         for cut in [Cut::After, Cut::Before] {
             let proxy = pool.proxy(round % 3);
             let cuts = proxy.cuts();
-            proxy.cut_at_commit(cut);
+            proxy.cut_at_commit(cut, " says ");
             until("a commit to be cut", LIMIT, || (proxy.cuts() > cuts).then_some(()));
             load.wait_for(20, LIMIT);
         }
@@ -157,16 +159,8 @@ fn backends_are_terminated_again_and_again() {
 #[test]
 fn the_databases_disk_is_full_and_then_has_room_again() {
     let dir = tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(dir.path(), 160) else {
-        eprintln!("skipped: this process may not mount a small file system (run as root to include this test)");
-        return;
-    };
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    // Checkpoints keep the log short, so that it is the data for which there is no room.
-    let postgres = [("max_wal_size", "16MB"), ("min_wal_size", "16MB")];
-    let plan = Plan { postgres_in: Some(dir.path()), postgres: &postgres, settings: IMPATIENT, ..Plan::default() };
-    let mut pool = Pool::start(&plan);
-    // Without room for its log PostgreSQL ends itself; what it does then is another test's affair.
+    let Some((disk, mut pool)) = on_a_small_disk(dir.path()) else { return };
+    // Without room for its log PostgreSQL ends itself; what it does then is the next test's affair.
     move_the_log_elsewhere(&mut pool, &dir.path().join("postgres/data"));
     let load = Load::start(&pool, &LoadPlan { persistence: Duration::from_secs(4), ..LoadPlan::default() });
     let other = pool.add_room("Other");
@@ -191,8 +185,49 @@ fn the_databases_disk_is_full_and_then_has_room_again() {
     assert!(report.counts.failed > 0, "nobody was told that it was full: {report}");
 }
 
+#[test]
+fn the_disk_of_the_databases_log_is_full_and_postgresql_ends() {
+    let dir = tempdir().unwrap();
+    let Some((disk, mut pool)) = on_a_small_disk(dir.path()) else { return };
+    let load = Load::start(&pool, &LoadPlan { persistence: Duration::from_secs(6), ..LoadPlan::default() });
+    load.wait_for(SOME, LIMIT);
+    disk.fill();
+    // Enough is written for the segments of the log that are there already to be used up.
+    let grown =
+        "SELECT count(pg_logical_emit_message(true, 'holdfast', repeat('x', 1000000))) FROM generate_series(1, 40)";
+    until("PostgreSQL to find no room for its log", LIMIT, || {
+        let written = pool.postgres().try_psql(grown);
+        written.is_err().then_some(())
+    });
+    until("a server to notice", LIMIT, || (pool.look(0, "/health/ready").unwrap().0 != 200).then_some(()));
+    disk.make_room();
+    // Whoever watches over services starts it again if it could not do so itself.
+    until("PostgreSQL to run", LIMIT, || {
+        if !pool.postgres().is_running() {
+            pool.postgres().stop();
+            pool.postgres().start_again();
+        }
+        pool.postgres().try_psql("SELECT 1").is_ok().then_some(())
+    });
+    load.wait_for(SOME, LIMIT);
+    until_ready(&pool);
+    end(load, &pool);
+}
+
+/// A pool whose database is on a disk of its own. `None`, and it says so, where that cannot be had.
+fn on_a_small_disk(dir: &Path) -> Option<(SmallDisk, Pool)> {
+    let Some(disk) = SmallDisk::mount(dir, 160) else {
+        eprintln!("skipped: this process may not mount a small file system (run as root to include this test)");
+        return None;
+    };
+    // Checkpoints keep the log short.
+    let postgres = [("max_wal_size", "16MB"), ("min_wal_size", "16MB")];
+    let plan = Plan { postgres_in: Some(dir), postgres: &postgres, settings: IMPATIENT, ..Plan::default() };
+    Some((disk, Pool::start(&plan)))
+}
+
 /// The write-ahead log goes to a disk that has room.
-fn move_the_log_elsewhere(pool: &mut Pool, data: &std::path::Path) {
+fn move_the_log_elsewhere(pool: &mut Pool, data: &Path) {
     let elsewhere = pool.data(0).with_file_name("pg_wal");
     pool.postgres().stop();
     let (from, to) = (data.join("pg_wal"), elsewhere);

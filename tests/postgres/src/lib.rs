@@ -196,6 +196,11 @@ impl Postgres {
         place::finish(&mut psql)
     }
 
+    /// Whether it runs: it may have ended by itself, for want of room for its log. Then [`Postgres::stop`] comes before [`Postgres::start_again`].
+    pub fn is_running(&mut self) -> bool {
+        self.postmaster.as_mut().is_some_and(Postmaster::is_running)
+    }
+
     /// Ends it as a power cut would: every process of it at once, by SIGKILL.
     pub fn kill(&mut self) {
         if let Some(postmaster) = self.postmaster.take() {

@@ -34,7 +34,7 @@ impl Postmaster {
         let mut postmaster = Self(child);
         let deadline = Instant::now() + PATIENCE;
         while !postmaster.is_ready(data) {
-            let over = !matches!(postmaster.0.try_wait(), Ok(None));
+            let over = !postmaster.is_running();
             if over || Instant::now() > deadline {
                 postmaster.end_at_once();
                 let text = place::read(log);
@@ -54,6 +54,10 @@ impl Postmaster {
 
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
     }
 
     /// SIGKILL to all of its processes.
@@ -91,7 +95,7 @@ impl Postmaster {
 
     fn ended_within(&mut self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
-        while matches!(self.0.try_wait(), Ok(None)) {
+        while self.is_running() {
             if Instant::now() > deadline {
                 return false;
             }
