@@ -63,6 +63,7 @@ pub(super) async fn append(store: &Inner, drafts: Vec<Draft>) -> Result<Vec<Appe
     }
     let session = store.sessions.get().await?;
     let outcome = transact(store, &session, drafts).await;
+    store.note_write(&outcome);
     if outcome.as_ref().is_err_and(|e| matches!(e, StoreError::Unknown { .. } | StoreError::Away { .. })) {
         // What state it is in is not known.
         drop(deadpool::managed::Object::take(session));

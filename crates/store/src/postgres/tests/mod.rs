@@ -5,6 +5,8 @@ mod commits;
 mod conforming;
 mod copying;
 mod indexed;
+mod languages;
+mod plans;
 
 use super::{PostgresOptions, PostgresStore};
 use crate::conformance::Made;
