@@ -35,10 +35,10 @@ export class Server {
     return server;
   }
 
-  /** One of several that share a database. `drain`: minutes for which its people may stay when it is taken off the list. */
+  /** One of several that share a database, which may be slow on a busy machine. `drain`: minutes for which its people may stay when it is taken off the list. */
   static inPool(name, database, drain = 0) {
     return Server.make(
-      `[database]\nurl = "${database}"\nwait_seconds = 2\n[pool]\nserver = "${name}"\ndrain_minutes = ${drain}\n`,
+      `[database]\nurl = "${database}"\nwait_seconds = 2\n[pool]\nserver = "${name}"\ndrain_minutes = ${drain}\nmost_round_trip_ms = 1000\n`,
     );
   }
 

@@ -143,14 +143,12 @@ fn misplaced(uri: &Uri, is_plain: bool) -> Option<Problem> {
 /// Headers of every answer. Those that a handler set itself stay.
 fn finish(headers: &mut HeaderMap, id: &str, route: &str, over_tls: bool, door: &Door) {
     let is_api = route.starts_with("/api") || route.starts_with("/hooks");
-    // Pictures and files are shown by pages of the pool's other servers too, which are below one domain.
-    let whose = if door.chat.in_pool() { "same-site" } else { "same-origin" };
     let always = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), whose),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
     ];
     for (name, value) in always {

@@ -1,11 +1,12 @@
 // Every call that the client makes, one line each, so that the whole conversation with the server can be read here.
+import { current } from './base.svelte';
 import { call, get, readiness, upload, url, type Query } from './http';
 import type * as T from './types';
 
 export * from './types';
 export { Problem } from './problem';
 export { onSignedOut, onTrouble } from './http';
-export { current } from './base.svelte';
+export { current };
 
 type WithId = { id: number };
 
@@ -84,7 +85,11 @@ export const api = {
     upload<T.FileInfo>(`/rooms/${room}/files`, { name: file.name }, file, progress),
   roomFiles: (room: number, cursor?: string | null) => get<T.List<T.RoomFile>>(`/rooms/${room}/files`, { cursor }),
   fileUrl: (id: string, download = false) => url(`/files/${id}`, download ? { download: 1 } : {}),
-  thumbnailUrl: (id: string) => url(`/files/${id}/thumbnail`),
+  /** What an `img` needs; from another server than the page's own a picture comes only if it is asked for as a script would. */
+  thumbnail: (id: string) => ({
+    crossorigin: current.base === '' ? null : ('use-credentials' as const),
+    src: url(`/files/${id}/thumbnail`),
+  }),
 
   users: (query: Query, signal?: AbortSignal) => get<T.List<T.User>>('/users', query, signal),
   makeUser: (body: UserDraft) => call<T.User & WithId>('POST', '/users', body),
