@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 use tempfile::TempDir;
+use template::Recipe;
 
 /// What is set unless a test asks for something else. `full_page_writes` stays on: a killed process may have written half a page.
 const SETTINGS: [(&str, &str); 7] = [
@@ -66,7 +67,33 @@ impl Postgres {
         let made = tempfile::Builder::new().prefix("holdfast-postgres-").tempdir_in(place::for_clusters(durable));
         let dir = made.unwrap_or_else(|e| panic!("no temporary directory for PostgreSQL: {e}"));
         let path = dir.path().to_owned();
-        Self::prepare(&path, Some(dir), settings)
+        // One that is measured has segments of the usual size; small ones are quicker to make.
+        let recipe = if durable { Recipe::Usual } else { Recipe::Small };
+        Self::prepare(&path, Some(dir), settings, |programs, owner, data| template::copy(programs, owner, recipe, data))
+    }
+
+    /// Starts a standby of this one, which follows it by streaming and may be asked but not written to.
+    ///
+    /// # Panics
+    /// As [`Postgres::start`]; also when this one does not run.
+    pub fn standby(&self) -> Self {
+        let made = tempfile::Builder::new().prefix("holdfast-postgres-").tempdir_in(place::for_clusters(false));
+        let dir = made.unwrap_or_else(|e| panic!("no temporary directory for PostgreSQL: {e}"));
+        let path = dir.path().to_owned();
+        Self::prepare(&path, Some(dir), &[], |programs, owner, data| {
+            let mut backup = programs.command("pg_basebackup", owner, data.parent().unwrap_or(data));
+            backup.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--host=127.0.0.1"]);
+            backup.args(["--username=postgres", &format!("--port={}", self.port), "--pgdata"]).arg(data);
+            place::finish(&mut backup).unwrap_or_else(|e| panic!("pg_basebackup: {e}"));
+        })
+    }
+
+    /// Makes a standby take writes.
+    ///
+    /// # Panics
+    /// When it is none, or does not within a minute.
+    pub fn promote(&self) {
+        self.psql("SELECT pg_promote()");
     }
 
     /// Starts one whose files are in a new directory inside `dir`, such as a small file system of its own. Only that new directory is removed.
@@ -74,10 +101,16 @@ impl Postgres {
     /// # Panics
     /// As [`Postgres::start`]; also when the unprivileged user cannot reach `dir`.
     pub fn in_dir(dir: &Path, settings: &[(&str, &str)]) -> Self {
-        Self::prepare(dir, None, settings)
+        let small = |programs: &_, owner, data: &_| template::copy(programs, owner, Recipe::Small, data);
+        Self::prepare(dir, None, settings, small)
     }
 
-    fn prepare(dir: &Path, temporary: Option<TempDir>, settings: &[(&str, &str)]) -> Self {
+    fn prepare(
+        dir: &Path,
+        temporary: Option<TempDir>,
+        settings: &[(&str, &str)],
+        make: impl FnOnce(&Programs, Owner, &Path),
+    ) -> Self {
         let programs = Programs::find();
         let owner = Owner::of_this_process();
         let home = dir.join("postgres");
@@ -87,7 +120,7 @@ impl Postgres {
         owner.make_dir(&home);
         // From here on, whatever becomes of this process, nothing stays.
         let guard = Guard::over(&home);
-        template::copy(&programs, owner, &home.join("data"));
+        make(&programs, owner, &home.join("data"));
         let mut postgres = Self {
             programs,
             owner,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// To be raised when what is done here changes.
-const RECIPE: u32 = 1;
+const VERSION: u32 = 2;
 /// Of several, the first that the machine knows. Full text search wants one that knows letters beyond ASCII.
 const LOCALES: [&str; 3] = ["C.UTF-8", "en_US.UTF-8", "C"];
 
@@ -18,11 +18,31 @@ const CONTENT: &str =
 const WHO_MAY_CONNECT: &str =
     "local all all trust\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n";
 
+/// What kind of cluster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Recipe {
+    /// With segments of the write-ahead log of 1 MB, since there is less to copy.
+    Small,
+    /// With those of 16 MB that PostgreSQL has unless told otherwise.
+    Usual,
+}
+
+impl Recipe {
+    fn segment_megabytes(self) -> u32 {
+        match self {
+            Recipe::Small => 1,
+            Recipe::Usual => 16,
+        }
+    }
+}
+
 /// Makes the new directory `to` a cluster.
-pub(crate) fn copy(programs: &Programs, owner: Owner, to: &Path) {
-    let template = kept_in().join(format!("postgres-template-{RECIPE}-{}-{}", owner.number(), programs.mark()));
+pub(crate) fn copy(programs: &Programs, owner: Owner, recipe: Recipe, to: &Path) {
+    let megabytes = recipe.segment_megabytes();
+    let name = format!("postgres-template-{VERSION}-{megabytes}-{}-{}", owner.number(), programs.mark());
+    let template = kept_in().join(name);
     if !template.exists() {
-        make(programs, owner, &template, to);
+        make(programs, owner, recipe, &template, to);
     }
     copy_tree(&template, to).unwrap_or_else(|e| panic!("copying {} to {}: {e}", template.display(), to.display()));
 }
@@ -37,7 +57,7 @@ fn kept_in() -> PathBuf {
 }
 
 /// Several processes may want it at once: one makes it, the others wait for the lock.
-fn make(programs: &Programs, owner: Owner, template: &Path, near: &Path) {
+fn make(programs: &Programs, owner: Owner, recipe: Recipe, template: &Path, near: &Path) {
     let lock = template.with_extension("lock");
     let lock = File::create(&lock).unwrap_or_else(|e| panic!("{}: {e}", lock.display()));
     lock.lock().unwrap_or_else(|e| panic!("waiting for PostgreSQL's template: {e}"));
@@ -47,7 +67,8 @@ fn make(programs: &Programs, owner: Owner, template: &Path, near: &Path) {
     // The unprivileged user may not get to the target directory, but gets to where the cluster will be.
     let made = near.with_extension("template");
     let _ = remove_dir_all(&made);
-    let failed = LOCALES.iter().map_while(|locale| initdb(programs, owner, &made, locale).err()).collect::<Vec<_>>();
+    let failed =
+        LOCALES.iter().map_while(|locale| initdb(programs, owner, recipe, &made, locale).err()).collect::<Vec<_>>();
     assert!(failed.len() < LOCALES.len(), "initdb: {}", failed.join("\n"));
     place::write(&made.join("pg_hba.conf"), WHO_MAY_CONNECT);
     fill(programs, owner, &made);
@@ -58,9 +79,10 @@ fn make(programs: &Programs, owner: Owner, template: &Path, near: &Path) {
     let _ = remove_dir_all(&made);
 }
 
-fn initdb(programs: &Programs, owner: Owner, data: &Path, locale: &str) -> Result<(), String> {
+fn initdb(programs: &Programs, owner: Owner, recipe: Recipe, data: &Path, locale: &str) -> Result<(), String> {
     let mut initdb = programs.command("initdb", owner, data.parent().unwrap_or(data));
-    initdb.args(["--no-sync", "--wal-segsize=1", "--encoding=UTF8", "--username=postgres", "--auth=trust"]);
+    initdb.args(["--no-sync", "--encoding=UTF8", "--username=postgres", "--auth=trust"]);
+    initdb.arg(format!("--wal-segsize={}", recipe.segment_megabytes()));
     initdb.arg(format!("--locale={locale}")).arg("--pgdata").arg(data);
     place::finish(&mut initdb).map(drop)
 }

@@ -1,6 +1,6 @@
 //! Explains a database that cannot be used, or that will disappoint.
 
-use super::error::{Work, is_read_only, plain, unavailable};
+use super::error::{Work, plain, unavailable};
 use super::migrate::{self, MIGRATIONS, Standing};
 use super::options::PostgresOptions;
 use super::session::Session;
@@ -49,11 +49,11 @@ pub async fn check(options: &PostgresOptions) -> Vec<Finding> {
     let mut read_only = false;
     let started = Instant::now();
     let session = match Session::open(&writable, None).await {
-        Err(e) if is_read_only(&e) => {
+        Ok(session) => Ok(session),
+        Err(_) => {
             read_only = true;
             Session::open(&config, None).await
         }
-        other => other,
     };
     let session = match session {
         Ok(session) => {

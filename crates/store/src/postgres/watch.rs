@@ -4,7 +4,6 @@
 //! the watched server stops taking writes, every connection is let go of.
 
 use super::Inner;
-use super::error::is_read_only;
 use super::session::Session;
 use crate::pool::Condition;
 use std::collections::VecDeque;
@@ -12,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio_postgres::Config;
+use tokio_postgres::config::TargetSessionAttrs;
 
 /// How often, when all is well and when it is not.
 const EVERY: Duration = Duration::from_secs(1);
@@ -84,6 +84,13 @@ pub(super) async fn run(inner: Arc<Inner>, config: Config) {
     }
 }
 
+/// Whether none of the hosts answers, or only those that take no writes. Of several hosts the error is that of the last one tried.
+async fn without_writes(config: &Config) -> Condition {
+    let mut any = config.clone();
+    any.target_session_attrs(TargetSessionAttrs::Any);
+    if Session::open(&any, None).await.is_ok() { Condition::ReadOnly } else { Condition::Gone }
+}
+
 async fn look(
     inner: &Inner,
     config: &Config,
@@ -95,8 +102,7 @@ async fn look(
     if session.as_ref().is_none_or(|s| !s.is_usable()) {
         match Session::open(config, None).await {
             Ok(opened) => *session = Some(opened),
-            Err(e) if is_read_only(&e) => return Condition::ReadOnly,
-            Err(_) => return Condition::Gone,
+            Err(_) => return without_writes(config).await,
         }
         // The first answer includes the preparation.
         if let Some(session) = session {

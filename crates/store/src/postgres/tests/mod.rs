@@ -7,6 +7,7 @@ mod copying;
 mod indexed;
 mod languages;
 mod plans;
+mod replaced;
 
 use super::{PostgresOptions, PostgresStore};
 use crate::conformance::Made;
