@@ -70,7 +70,7 @@ impl Directory {
             EntryBody::Category(put) => self.put_category(put.now.clone()),
             EntryBody::CategoryDeleted { id, .. } => {
                 if let Some(old) = self.categories.remove(id) {
-                    self.names.remove(&old.name.key());
+                    self.give_up(&old.name, Named::Category(*id));
                 }
             }
             EntryBody::User(put) => self.put_user(put.now.clone()),
@@ -256,8 +256,8 @@ impl Directory {
     }
 
     fn put_category(&mut self, category: Category) {
-        if let Some(old) = self.categories.get(&category.id) {
-            self.names.remove(&old.name.key());
+        if let Some(old) = self.categories.get(&category.id).map(|old| old.name.clone()) {
+            self.give_up(&old, Named::Category(category.id));
         }
         self.names.insert(category.name.key(), Named::Category(category.id));
         self.categories.insert(category.id, category);
@@ -267,7 +267,7 @@ impl Directory {
         let id = room.id;
         let roles = match self.rooms.remove(&id) {
             Some(old) => {
-                self.names.remove(&old.room.name.key());
+                self.give_up(&old.room.name, Named::Room(id));
                 self.unlist(old.room.category, id);
                 old.roles
             }
@@ -280,10 +280,19 @@ impl Directory {
 
     fn remove_room(&mut self, id: RoomId) {
         if let Some(old) = self.rooms.remove(&id) {
-            self.names.remove(&old.room.name.key());
+            self.give_up(&old.room.name, Named::Room(id));
             self.unlist(old.room.category, id);
             let touched: BTreeSet<PrincipalId> = Role::ALL.iter().flat_map(|r| old.roles.list(*r)).copied().collect();
             self.index_roles(id, &touched);
+        }
+    }
+
+    /// A room or category has this name no longer. Another may have it already: logs of several rooms can come in another order than they
+    /// were written in, each its own.
+    fn give_up(&mut self, name: &Name, whose: Named) {
+        let key = name.key();
+        if self.names.get(&key) == Some(&whose) {
+            self.names.remove(&key);
         }
     }
 
@@ -376,6 +385,34 @@ mod tests {
         assert_eq!(of(10), BTreeSet::from([1, 10, 20, 21]));
         assert_eq!(of(11), BTreeSet::from([1, 11, 20, 21]));
         assert_eq!(d.expand(&BTreeSet::from([PrincipalId(20)])).len(), 2);
+    }
+
+    #[test]
+    fn a_name_that_went_from_one_room_to_another_is_found_in_whatever_order_their_logs_are_read() {
+        use crate::room::{Invitations, Privacy, Room, RoomType};
+        let room = |id: i64, name: &str| {
+            EntryBody::Room(Put::new(Room {
+                id: RoomId(id),
+                category: CategoryId(1),
+                name: Name::parse("name", name).unwrap(),
+                description: String::new(),
+                subject: String::new(),
+                room_type: RoomType::Normal,
+                privacy: Privacy::Open,
+                invitations: Invitations::Inherit,
+                add_in_url: None,
+                disabled: false,
+                created_at: Time::EPOCH,
+            }))
+        };
+        let mut d = Directory::new();
+        d.apply(RoomId(1), &room(1, "desk"));
+        d.apply(RoomId(2), &room(2, "other"));
+        // The first was renamed before the second took its name, but the second's log is read first.
+        d.apply(RoomId(2), &room(2, "desk"));
+        d.apply(RoomId(1), &room(1, "old desk"));
+        assert_eq!(d.room_named("desk").unwrap().room.id, RoomId(2));
+        assert_eq!(d.room_named("old desk").unwrap().room.id, RoomId(1));
     }
 
     #[test]
