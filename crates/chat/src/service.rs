@@ -10,6 +10,7 @@ use crate::hub::{Hub, Published};
 use crate::journal::{Committed, Counts, Journal};
 use crate::options::Options;
 use crate::pool::Pooled;
+use crate::pool::signal::Signal;
 use crate::reading::Marks;
 use crate::view::EntryView;
 use holdfast_domain::directory::{Directory, RoomState};
@@ -186,6 +187,8 @@ impl Chat {
             if joins {
                 self.keep(tokio::spawn(self.clone().beat_often()));
                 self.keep(tokio::spawn(self.clone().follow_others()));
+                self.keep(tokio::spawn(self.clone().make_up_for_missed()));
+                self.signal(Signal::Active);
             }
         }
         Ok(())

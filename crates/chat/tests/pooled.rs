@@ -213,7 +213,7 @@ async fn what_is_taken_away_on_one_server_is_gone_on_the_other() {
     until(&at_b, |event| {
         match event {
             Event::Invited { room_name, by, .. } => {
-                invited |= (room_name.as_str(), by.name.as_str()) == ("closed", "ana")
+                invited |= (room_name.as_str(), by.name.as_str()) == ("closed", "ana");
             }
             Event::RoomsChanged => changed = true,
             _ => {}

@@ -1,6 +1,7 @@
 //! Taking part in the pool: saying every two seconds that this server is there, and hearing which of them take clients.
 
 use super::Pooled;
+use super::signal::Signal;
 use super::standing::{BEAT, Known, STALE, is_alive, is_name};
 use super::view::Standing;
 use crate::error::{ChatError, Result};
@@ -155,8 +156,13 @@ impl Chat {
             *known = Known { post: known.post, state, servers };
             pooled.teller.set_others(known.alive().any(|run| Some(run) != own));
         }
-        for run in pooled.peers().keep(&alive, Instant::now()) {
+        let gone = pooled.peers().keep(&alive, Instant::now());
+        for run in gone {
             self.hub().all_elsewhere(run, Vec::new());
+        }
+        // One that is new, or that was silent and is back.
+        if pooled.peers().lack(alive.into_iter().filter(|run| Some(*run) != own)) {
+            pooled.teller.tell(Signal::Hello);
         }
         self.take_post(pooled, listed);
     }

@@ -33,6 +33,8 @@ const PAGE: usize = 500;
 const AT_ONCE: usize = 4;
 /// How often the ends of all logs are looked at, if that takes no more than a hundredth of the time.
 const SWEEP: Duration = Duration::from_secs(1);
+/// But at least this often.
+const SWEEP_MOST: Duration = Duration::from_secs(30);
 /// Messages taken together.
 const HEARD_AT_ONCE: usize = 256;
 
@@ -57,7 +59,6 @@ impl Chat {
                 () = self.inner.stopping.cancelled() => return,
             }
             rooms.extend(std::mem::take(&mut *pooled.behind.lock().unwrap_or_else(PoisonError::into_inner)));
-            let began = Instant::now();
             let outcome = if pool.condition() == Condition::OtherEpoch {
                 self.begin_anew(pooled, pool).await
             } else if sweep {
@@ -66,7 +67,8 @@ impl Chat {
                 self.catch_up_with(rooms).await
             };
             if sweep {
-                sweep_at = Instant::now() + SWEEP.max(began.elapsed() * 100);
+                let took = *pooled.sweep_took.lock().unwrap_or_else(PoisonError::into_inner);
+                sweep_at = Instant::now() + (took * 100).clamp(SWEEP, SWEEP_MOST);
             }
             match outcome {
                 Ok(()) => trouble = false,
@@ -104,10 +106,10 @@ impl Chat {
                 Some(Heard::Signal(run, n, text)) => told.push((run, n, text)),
                 Some(Heard::Listening) => {
                     sweep = true;
-                    self.missed(pooled).await;
+                    missed(pooled);
                 }
                 Some(Heard::Deaf) => {
-                    tracing::info!("the other servers cannot be heard; the logs are read all the same")
+                    tracing::info!("the other servers cannot be heard; the logs are read all the same");
                 }
                 None => break,
             }
@@ -121,22 +123,30 @@ impl Chat {
         sweep
     }
 
-    /// Something that the others told was missed: what of it can be known otherwise is.
-    async fn missed(&self, pooled: &Pooled) {
-        pooled.teller.tell(Signal::Hello);
-        pooled.teller.tell_all();
-        if let Err(error) = self.reload_all_announcing().await {
-            tracing::warn!(%error, "cannot read the feeds anew");
-        }
-        if let Err(error) = self.recheck_means().await {
-            tracing::warn!(%error, "cannot look whether sign-ins were ended on other servers");
+    /// Looks up what can be known otherwise of what the others told, whenever something of it was missed, until the service stops.
+    pub(crate) async fn make_up_for_missed(self) {
+        let Some(pooled) = &self.inner.pooled else { return };
+        loop {
+            tokio::select! {
+                () = pooled.some_missed.notified() => {}
+                () = self.inner.stopping.cancelled() => return,
+            }
+            let outcome = match self.reload_all_announcing().await {
+                Ok(()) => self.recheck_means().await.map_err(ChatError::from),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "cannot look what the other servers may have told; will try again");
+                tokio::time::sleep(SWEEP).await;
+                pooled.some_missed.notify_one();
+            }
         }
     }
 
     async fn take_in(&self, pooled: &Pooled, run: Uuid, told: Told) {
         pooled.teller.set_others(true);
         if told.missed {
-            self.missed(pooled).await;
+            missed(pooled);
         }
         let mut places: Vec<(RoomId, PrincipalId)> = told.whole.iter().flatten().copied().collect();
         for told in &told.signals {
@@ -252,9 +262,13 @@ impl Chat {
 
     /// Looks at the ends of all logs, and hands out what is missing.
     pub(crate) async fn sweep(&self) -> Result<(), StoreError> {
+        let began = Instant::now();
         let heads: Vec<(RoomId, Seq)> =
             self.store().heads().await?.into_iter().map(|(room, head)| (room, head.seq)).collect();
         let (behind, ahead) = self.hub().compare(&heads);
+        if let Some(pooled) = &self.inner.pooled {
+            *pooled.sweep_took.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
+        }
         self.catch_up_with(behind).await?;
         for room in ahead {
             // What was handed out meanwhile may be later than what was looked at before; looked at in this order it cannot.
@@ -347,6 +361,13 @@ impl Chat {
         }
         Ok(())
     }
+}
+
+/// Something that the others told was missed.
+fn missed(pooled: &Pooled) {
+    pooled.teller.tell(Signal::Hello);
+    pooled.teller.tell_all();
+    pooled.some_missed.notify_one();
 }
 
 impl std::convert::From<By> for Means {

@@ -47,6 +47,10 @@ pub(crate) struct Pooled {
     /// Logs of which entries are to be handed out that this server has not read.
     behind: Mutex<BTreeSet<RoomId>>,
     some_behind: Notify,
+    /// Whether something that the others told was missed.
+    some_missed: Notify,
+    /// How long it took to look at the ends of all logs.
+    sweep_took: Mutex<Duration>,
 }
 
 impl Pooled {
@@ -59,6 +63,8 @@ impl Pooled {
             beat_now: Notify::new(),
             behind: Mutex::default(),
             some_behind: Notify::new(),
+            some_missed: Notify::new(),
+            sweep_took: Mutex::default(),
         }
     }
 

@@ -76,6 +76,11 @@ impl Peers {
         gone
     }
 
+    /// Whether one of these has told nothing yet, so that nothing is known of who is on it.
+    pub(crate) fn lack(&self, mut alive: impl Iterator<Item = Uuid>) -> bool {
+        alive.any(|run| !self.0.contains_key(&run))
+    }
+
     /// Forgets a server.
     pub(crate) fn forget(&mut self, run: Uuid) {
         self.0.remove(&run);
