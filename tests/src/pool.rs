@@ -55,6 +55,8 @@ pub struct Plan<'a> {
     pub proxies: bool,
     /// Where PostgreSQL keeps its files, if not where it likes.
     pub postgres_in: Option<&'a Path>,
+    /// Whether PostgreSQL has a standby, without which nothing is acknowledged.
+    pub standby: bool,
     /// Settings of PostgreSQL.
     pub postgres: &'a [(&'a str, &'a str)],
     /// Settings of every server, as `SECTION__KEY`.
@@ -63,7 +65,7 @@ pub struct Plan<'a> {
 
 impl Default for Plan<'_> {
     fn default() -> Self {
-        Self { servers: 3, proxies: false, postgres_in: None, postgres: &[], settings: &[] }
+        Self { servers: 3, proxies: false, postgres_in: None, standby: false, postgres: &[], settings: &[] }
     }
 }
 
@@ -78,6 +80,7 @@ pub struct Pool {
     hosts: Hosts,
     /// `None`: the database is embedded.
     postgres: Option<Postgres>,
+    standby: Option<Postgres>,
     dir: TempDir,
     admin: Mutex<Option<Http>>,
     runtime: Runtime,
@@ -94,7 +97,8 @@ impl Pool {
             None => Postgres::with(plan.postgres),
         };
         let proxies = (0..plan.servers).filter(|_| plan.proxies).map(|_| Proxy::to(postgres.port())).collect();
-        let mut pool = Self::new(plan.settings, Some(postgres), proxies);
+        let standby = plan.standby.then(|| synchronous_standby(&postgres));
+        let mut pool = Self { standby, ..Self::new(plan.settings, Some(postgres), proxies) };
         for server in 0..plan.servers {
             pool.start_server(server);
             if server == 0 {
@@ -122,7 +126,7 @@ impl Pool {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.unwrap_or_else(|e| panic!("no runtime: {e}"));
         let (servers, ports, hosts, admin) = (Vec::new(), Vec::new(), Hosts::default(), Mutex::default());
-        Self { servers, ports, proxies, settings, hosts, postgres, dir, admin, runtime }
+        Self { servers, ports, proxies, settings, hosts, postgres, standby: None, dir, admin, runtime }
     }
 
     /// Starts a server: a new one, or again one that was killed or stopped. It waits until it serves.
@@ -150,7 +154,9 @@ impl Pool {
         if let Some(postgres) = &self.postgres {
             let own = postgres.port();
             let port = self.proxies.get(server).map_or(own, Proxy::port);
-            settings.push(("DATABASE__URL".into(), postgres.url().replace(&format!(":{own}/"), &format!(":{port}/"))));
+            let other = self.standby.as_ref().map(|standby| format!(",127.0.0.1:{}", standby.port()));
+            let hosts = format!(":{port}{}/", other.unwrap_or_default());
+            settings.push(("DATABASE__URL".into(), postgres.url().replace(&format!(":{own}/"), &hosts)));
             settings.push(("POOL__SERVER".into(), name(server)));
         }
         settings.extend(self.settings.iter().cloned());
@@ -200,6 +206,14 @@ impl Pool {
     /// When it is embedded.
     pub fn postgres(&mut self) -> &mut Postgres {
         self.postgres.as_mut().unwrap_or_else(|| panic!("the database is embedded"))
+    }
+
+    /// The database's standby.
+    ///
+    /// # Panics
+    /// When the plan had none.
+    pub fn standby(&self) -> &Postgres {
+        self.standby.as_ref().unwrap_or_else(|| panic!("the database has no standby"))
     }
 
     /// What is between a server and the database.
@@ -342,6 +356,17 @@ impl Pool {
         let servers = pool["servers"].as_array().map(Vec::as_slice).unwrap_or_default();
         servers.iter().filter(|s| s["standing"] == standing).count()
     }
+}
+
+/// A standby that every commit waits for.
+fn synchronous_standby(postgres: &Postgres) -> Postgres {
+    let standby = postgres.standby();
+    postgres.psql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+    postgres.psql("SELECT pg_reload_conf()");
+    crate::wait::until("the standby to be waited for", SETTLING, || {
+        (postgres.psql("SELECT sync_state FROM pg_stat_replication") == "sync").then_some(())
+    });
+    standby
 }
 
 /// The name of a server in the pool.

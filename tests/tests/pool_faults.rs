@@ -12,7 +12,7 @@ use holdfast_tests::disk::SmallDisk;
 use holdfast_tests::load::{Load, Plan as LoadPlan};
 use holdfast_tests::pool::{Plan, Pool};
 use holdfast_tests::proxy::{Cut, Way};
-use holdfast_tests::wait::until;
+use holdfast_tests::wait::{self, until};
 use hyper::Method;
 use rustix::process::Signal;
 use serde_json::json;
@@ -157,6 +157,45 @@ fn backends_are_terminated_again_and_again() {
 }
 
 #[test]
+fn the_database_takes_no_writes_for_a_while() {
+    let mut pool = Pool::start(&Plan { settings: IMPATIENT, ..Plan::default() });
+    let load = Load::start(&pool, &LoadPlan { persistence: Duration::from_secs(4), ..LoadPlan::default() });
+    load.wait_for(SOME, LIMIT);
+    set_read_only(&mut pool, "on");
+    for server in 0..3 {
+        until("a server to notice", LIMIT, || (pool.look(server, "/health/ready").unwrap().0 == 503).then_some(()));
+        until("its metrics to show it", LIMIT, || {
+            let metrics = pool.look(server, "/metrics").unwrap().1;
+            metrics.as_str().unwrap().contains("holdfast_database_condition{condition=\"read-only\"} 1").then_some(())
+        });
+    }
+    set_read_only(&mut pool, "off");
+    load.wait_for(SOME, LIMIT);
+    until_ready(&pool);
+    end(load, &pool);
+}
+
+#[test]
+fn the_database_is_replaced_by_its_standby() {
+    let mut pool = Pool::start(&Plan { standby: true, settings: IMPATIENT, ..Plan::default() });
+    let load = Load::start(&pool, &LoadPlan::default());
+    load.wait_for(2 * SOME, LIMIT);
+    pool.postgres().kill();
+    until("the servers to notice", LIMIT, || (pool.look(0, "/health/ready").unwrap().0 == 503).then_some(()));
+    pool.standby().promote();
+    // Nothing is started again: they find it among the hosts.
+    load.wait_for(2 * SOME, LIMIT);
+    until_ready(&pool);
+    end(load, &pool);
+}
+
+fn set_read_only(pool: &mut Pool, value: &str) {
+    pool.postgres().psql(&format!("ALTER ROLE holdfast SET default_transaction_read_only = {value}"));
+    // For those that are connected it is so when they connect anew.
+    pool.postgres().psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'holdfast'");
+}
+
+#[test]
 fn the_databases_disk_is_full_and_then_has_room_again() {
     let dir = tempdir().unwrap();
     let Some((disk, mut pool)) = on_a_small_disk(dir.path()) else { return };
@@ -211,6 +250,67 @@ fn the_disk_of_the_databases_log_is_full_and_postgresql_ends() {
     });
     load.wait_for(SOME, LIMIT);
     until_ready(&pool);
+    end(load, &pool);
+}
+
+/// Any of this, one after the other, in an order that is another one each time.
+#[test]
+#[ignore = "takes as long as HOLDFAST_SOAK_SECONDS says"]
+fn whatever_happens() {
+    let number = |name: &str, usual| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let mut seed = number("HOLDFAST_SOAK_SEED", u64::from(std::process::id()));
+    println!("HOLDFAST_SOAK_SEED={seed}");
+    let until = Instant::now() + Duration::from_secs(number("HOLDFAST_SOAK_SECONDS", 120));
+    // SplitMix64: all that is wanted is another order with another seed.
+    let mut random = move |below: u64| {
+        seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        usize::try_from((mixed ^ (mixed >> 27)) % below).unwrap()
+    };
+    let mut pool = Pool::start(&Plan { proxies: true, settings: IMPATIENT, ..Plan::default() });
+    let plan = LoadPlan { rooms: 3, listeners: 6, patience: Duration::from_secs(4), ..LoadPlan::default() };
+    let load = Load::start(&pool, &plan);
+    while Instant::now() < until {
+        let (what, server, some) = (random(9), random(3), 10 + random(60));
+        println!("{what} at {server} after {} acknowledged", load.acknowledged());
+        match what {
+            0 => {
+                pool.kill_server(server);
+                load.wait_for(some, LIMIT);
+                pool.start_server(server);
+            }
+            1 => {
+                pool.stop_server(server);
+                load.wait_for(some, LIMIT);
+                pool.start_server(server);
+            }
+            2 => {
+                pool.signal(server, Signal::STOP);
+                let stopped = Instant::now();
+                let length = Duration::from_millis(100 + 200 * random(70) as u64);
+                wait::until("it to have been stopped", LIMIT, || (stopped.elapsed() > length).then_some(()));
+                pool.signal(server, Signal::CONT);
+            }
+            3 => {
+                pool.postgres().kill();
+                pool.postgres().start_again();
+            }
+            4 => pool.proxy(server).drop_all(),
+            5 => pool.proxy(server).cut_at_commit(Cut::After, " says "),
+            6 => pool.proxy(server).cut_at_commit(Cut::Before, " says "),
+            7 => {
+                let way = [Way::Stalled, Way::Refusing][random(2)];
+                pool.proxy(server).set(way);
+                load.wait_for(some, LIMIT);
+                pool.proxy(server).set(Way::Open);
+            }
+            _ => {
+                let one = "SELECT pid FROM pg_stat_activity WHERE usename = 'holdfast' ORDER BY random() LIMIT 4";
+                pool.postgres().psql(&format!("SELECT pg_terminate_backend(pid) FROM ({one}) AS few"));
+            }
+        }
+        load.wait_for(some, LIMIT);
+    }
     end(load, &pool);
 }
 
