@@ -220,9 +220,29 @@ test('the database goes away and comes back: a message waits, is never called fa
   await isIntact(ana);
 });
 
-test('the administration shows the servers, and changes who takes clients', async () => {
+test('a server that hangs with its connections open is left too, and what it was sent is there once', async () => {
   await three.start();
-  await ana.getByRole('button', { name: 'My account and settings' }).click();
+  await one.command(['pool', 'active', 'add', 'three']);
+  await standing(three, 'active');
+  one.pause();
+  try {
+    await say(ana, 'Said to a server that hangs');
+    await isAt(ana, three);
+    await until('nothing is pending', async () => (await pending(ana).count()) === 0);
+  } finally {
+    one.resume();
+  }
+  await message(ana, 'Said to a server that hangs').waitFor();
+  await allOnce(three, 'Said to a server that hangs');
+  // Bo said nothing and noticed nothing, or went too: either way he sees it.
+  await message(bo, 'Said to a server that hangs').waitFor();
+  await isIntact(ana);
+  await isIntact(bo);
+});
+
+test('the administration shows the servers, and changes who takes clients', async () => {
+  await one.command(['pool', 'active', 'set', 'one']);
+  await standing(three, 'standby');
   await ana.goto(`${one.url}/admin/pool`);
   const card = (name) => ana.getByRole('main').getByRole('listitem').filter({ has: ana.getByRole('heading', { name }) });
   await card('three').getByText('Standby', { exact: true }).waitFor();

@@ -87,6 +87,15 @@ export class Server {
     await once(child, 'exit');
   }
 
+  /** From now on it keeps its connections and answers nobody. */
+  pause() {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume() {
+    this.#child.kill('SIGCONT');
+  }
+
   async close() {
     await this.kill();
     await rm(this.#data, { recursive: true, force: true });

@@ -20,6 +20,8 @@ class Pool {
   where = $state.raw<Where>({ state: 'settled' });
   /** What the current server is to its pool; null before it has said so. */
   standing = $state<Standing | null>(null);
+  /** This page's own, and those of the pool's other servers. */
+  origins = $state.raw<readonly string[]>([here.origin]);
   /** Grows with every move to another server. */
   moves = $state(0);
   /** Servers that came to the pool after this page: the page's own rules do not let it ask them. */
@@ -48,11 +50,11 @@ class Pool {
         this.moves += 1;
         this.onMoved();
       },
-      known: (servers) =>
-        save(
-          'servers',
-          servers.map((base) => base || here.origin),
-        ),
+      known: (servers) => {
+        const origins = servers.map((base) => base || here.origin);
+        this.origins = [...new Set([here.origin, ...origins])];
+        save('servers', origins);
+      },
     },
   );
 

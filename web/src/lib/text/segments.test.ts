@@ -4,7 +4,7 @@ import { segments, type Names } from './segments';
 const names: Names = {
   isMentioned: (name) => name === 'ana.ruiz',
   roomNamed: (name) => (name === 'desk' ? 7 : undefined),
-  origin: 'https://chat.example',
+  origins: ['https://chat.example', 'https://two.example.org'],
 };
 const split = (text: string) => segments(text, names);
 const back = (text: string) =>
@@ -52,6 +52,11 @@ describe('segments', () => {
 
   it('opens links to this server here', () => {
     expect(split('https://chat.example/rooms/5?at=9')).toMatchObject([{ type: 'link', path: '/rooms/5?at=9' }]);
+  });
+
+  it('opens links to other servers of the pool here, and to nobody else', () => {
+    expect(split('https://two.example.org/rooms/5')).toMatchObject([{ type: 'link', path: '/rooms/5' }]);
+    expect(split('https://two.example.org.evil.example/rooms/5')).toMatchObject([{ type: 'link', path: null }]);
   });
 
   it('loses no letter', () => {

@@ -10,8 +10,8 @@ export type Segment =
 export interface Names {
   isMentioned(name: string): boolean;
   roomNamed(name: string): number | undefined;
-  /** The page's own origin, so that a link to a room here opens here. */
-  origin: string;
+  /** Where this page comes from, and the other servers of its pool: a link to a room there opens here. */
+  origins: readonly string[];
 }
 
 const token =
@@ -33,7 +33,7 @@ export function segments(text: string, names: Names): Segment[] {
     let length = match[0].length;
     if (link) {
       const trimmed = withoutTail(link);
-      segment = linkSegment(trimmed, names.origin);
+      segment = linkSegment(trimmed, names.origins);
       length = trimmed.length;
     } else if (mention && names.isMentioned(mention)) {
       segment = { type: 'mention', text: match[0], name: mention };
@@ -71,7 +71,7 @@ function balanced(text: string, open: string, close: string): boolean {
   return depth >= 0;
 }
 
-function linkSegment(link: string, origin: string): Segment | null {
+function linkSegment(link: string, origins: readonly string[]): Segment | null {
   let address: URL;
   try {
     address = new URL(link);
@@ -81,6 +81,6 @@ function linkSegment(link: string, origin: string): Segment | null {
   if (address.protocol !== 'http:' && address.protocol !== 'https:') return null;
   // A name and password in an address are mostly there to make a host look like another.
   if (address.username || address.password) return null;
-  const here = address.origin === origin ? `${address.pathname}${address.search}` : null;
+  const here = origins.includes(address.origin) ? `${address.pathname}${address.search}` : null;
   return { type: 'link', text: link, href: address.href, host: address.host, path: here };
 }
