@@ -30,6 +30,8 @@ struct Server {
     standing: &'static str,
     /// Where clients reach the servers of the pool that take them, in the order in which to try. None of a server alone.
     servers: Vec<String>,
+    /// Where clients reach the pool's other servers: they take none now, and may be the ones that do when those above are gone.
+    others: Vec<String>,
     limits: ServerLimits,
 }
 
@@ -93,13 +95,16 @@ impl From<&Limits> for ServerLimits {
 /// The server's name, version, clock and limits, and where else the pool takes clients. Needs no sign-in; every server of a pool answers it.
 #[utoipa::path(get, path = "/server", tag = "server", security(()), responses((status = 200, body = Server)))]
 async fn server(State(door): State<Door>) -> Json<Server> {
+    let servers = door.chat.active_addresses();
+    let others = door.chat.pool_addresses().into_iter().filter(|address| !servers.contains(address)).collect();
     Json(Server {
         name: door.chat.options().name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         time: door.chat.now().into(),
         needs_first_user: door.chat.needs_first_user(),
         standing: door.chat.standing().word(),
-        servers: door.chat.active_addresses(),
+        servers,
+        others,
         limits: door.chat.limits().into(),
     })
 }
