@@ -168,6 +168,8 @@ fn a_hole_in_the_log_is_found() {
     let mut headless = log([(2, 1)]);
     headless.entries.remove(0);
     finds(&check(&history([message(1, at(2))], []), &[headless]), &[Kind::Hole]);
+    let same_number = [message(1, at(2)), message(2, at(2))];
+    finds(&check(&history(same_number, []), &[log([(2, 1), (2, 2)])]), &[Kind::Hole]);
 }
 
 #[test]
