@@ -65,6 +65,7 @@ async fn live(
     let upgrade = upgrade
         .map_err(|error| Problem::new(Code::BadRequest, format!("this path is for WebSocket clients: {error}")))?;
     let live = door.chat.connect(&caller)?;
+    let epoch = door.epoch().await;
     if let Some(Extension(Stopping(token))) = stopping {
         door.say_goodbye_when(token);
     }
@@ -77,7 +78,7 @@ async fn live(
         .max_message_size(most)
         .max_frame_size(most);
     // Boxed, so that the state of the handshake is not carried for as long as the connection lives.
-    Ok(upgrade.on_upgrade(move |socket| Connection::new(door, live, socket).run().instrument(span).boxed()))
+    Ok(upgrade.on_upgrade(move |socket| Connection::new(door, live, socket, epoch).run().instrument(span).boxed()))
 }
 
 /// Why a connection is over.
@@ -99,13 +100,14 @@ struct Connection {
     bucket: Bucket,
     heard: Instant,
     refusals: u32,
+    epoch: i64,
 }
 
 impl Connection {
-    fn new(door: Door, live: Live, socket: WebSocket) -> Self {
+    fn new(door: Door, live: Live, socket: WebSocket, epoch: i64) -> Self {
         let now = Instant::now();
         let bucket = Bucket::new(door.options.limits.live_frames_per_second, now);
-        Self { door, live: Arc::new(live), socket, beside: JoinSet::new(), bucket, heard: now, refusals: 0 }
+        Self { door, live: Arc::new(live), socket, beside: JoinSet::new(), bucket, heard: now, refusals: 0, epoch }
     }
 
     async fn run(mut self) {
@@ -128,7 +130,7 @@ impl Connection {
 
     async fn welcome(&mut self) -> std::result::Result<(), Over> {
         let me = self.live.person().clone().into();
-        self.send(&Frame::Welcome { me, time: self.door.chat.now().into(), epoch: 0 }).await
+        self.send(&Frame::Welcome { me, time: self.door.chat.now().into(), epoch: self.epoch }).await
     }
 
     /// Goes on until the connection is over.

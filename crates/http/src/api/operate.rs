@@ -18,6 +18,7 @@ use holdfast_domain::{RoomId, Seq, rights};
 use lines::Lines;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,6 +26,8 @@ use utoipa_axum::routes;
 /// Records of a page when no number is asked for, and at most.
 const PAGE: usize = 50;
 const PAGE_MOST: usize = 500;
+/// For how long the database is asked about itself.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn routes() -> OpenApiRouter<Door> {
     OpenApiRouter::new()
@@ -53,14 +56,15 @@ struct Status {
     /// What it is to its pool.
     #[schema(value_type = super::server::ServerStanding)]
     standing: &'static str,
-    /// Its name in the pool; null of a server alone.
+    /// Its name in the pool; null of a server alone, and of a command that is no server.
     name_in_pool: Option<String>,
     started_at: Moment,
     version: &'static str,
     rooms: usize,
     /// Imported authors included.
     users: usize,
-    messages: i64,
+    /// Null while the database does not answer.
+    messages: Option<i64>,
     /// Live connections.
     connections: usize,
     /// Users with a live connection.
@@ -85,12 +89,13 @@ struct JournalStatus {
 /// The database.
 #[derive(Debug, Serialize, ToSchema)]
 struct DatabaseStatus {
-    engine: String,
+    /// Its name and version; null, as what follows, while it does not answer.
+    engine: Option<String>,
     /// Where it is.
-    path: String,
-    bytes: u64,
+    path: Option<String>,
+    bytes: Option<u64>,
     /// Entries of all logs.
-    entries: i64,
+    entries: Option<i64>,
     /// `ready`, `gone`, `read-only`, `other-epoch` or `full`.
     condition: &'static str,
     /// Milliseconds that it takes to answer; null of an embedded one.
@@ -101,17 +106,23 @@ struct DatabaseStatus {
 #[utoipa::path(get, path = "/admin/status", tag = "operate", responses((status = 200, body = Status), Refusals))]
 async fn status(State(door): State<Door>, By(caller): By) -> Result<Json<Status>> {
     demand_admin(&door, &caller)?;
-    let facts = door.chat.store_facts().await?;
+    // A database that is away is what the asker wants to know of, not a reason to tell him nothing.
+    let facts = match tokio::time::timeout(PATIENCE, door.chat.store_facts()).await {
+        Ok(Ok(facts)) => Some(facts),
+        Ok(Err(ChatError::Unavailable(_))) | Err(_) => None,
+        Ok(Err(error)) => return Err(error.into()),
+    };
     let status = door.chat.status();
     Ok(Json(Status {
         server: door.chat.options().name.clone(),
         standing: door.chat.standing().word(),
-        name_in_pool: door.chat.in_pool().then(|| door.chat.options().server.name.clone()),
+        name_in_pool: Some(door.chat.options().server.name.clone())
+            .filter(|name| door.chat.in_pool() && !name.is_empty()),
         started_at: status.started_at.into(),
         version: env!("CARGO_PKG_VERSION"),
         rooms: status.rooms,
         users: status.users,
-        messages: facts.messages,
+        messages: facts.as_ref().map(|f| f.messages),
         connections: status.connections,
         people: status.people,
         journal: JournalStatus {
@@ -121,10 +132,10 @@ async fn status(State(door): State<Door>, By(caller): By) -> Result<Json<Status>
             failed: status.failed,
         },
         database: DatabaseStatus {
-            engine: facts.engine,
-            path: facts.location,
-            bytes: facts.bytes,
-            entries: facts.entries,
+            bytes: facts.as_ref().map(|f| f.bytes),
+            entries: facts.as_ref().map(|f| f.entries),
+            engine: facts.as_ref().map(|f| f.engine.clone()),
+            path: facts.map(|f| f.location),
             condition: door.chat.database().condition,
             round_trip_ms: super::pool::round_trip_ms(&door),
         },

@@ -14,8 +14,10 @@ pub mod schema;
 
 use axum::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
-use holdfast_chat::{Chat, Clock, Options};
+use holdfast_chat::{Chat, Clock, Options, ServerOptions};
 use holdfast_http::HttpOptions;
+use holdfast_store::Store;
+use holdfast_store::postgres::{PostgresOptions, PostgresStore};
 use holdfast_store::sqlite::{SqliteOptions, SqliteStore};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -49,19 +51,32 @@ impl Server {
         Server::with(Options::default(), HttpOptions::default()).await
     }
 
-    pub async fn with(mut options: Options, http: HttpOptions) -> Server {
-        // Keys are derived in no time; what is tested is that they are asked for.
-        options.accounts.password_iterations = 10;
-        options.name = "Test".into();
+    pub async fn with(options: Options, http: HttpOptions) -> Server {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         let open = move || SqliteStore::open(path, SqliteOptions { durable: false, ..SqliteOptions::default() });
         let store = tokio::task::spawn_blocking(open).await.unwrap().unwrap();
-        let chat = Chat::open(Arc::new(store), options, Clock::system()).await.unwrap();
-        let router = holdfast_http::router(chat.clone(), http.clone());
-        let stop = CancellationToken::new();
+        Server::on(Arc::new(store), folder, options, http).await
+    }
+
+    /// A server of the pool on the PostgreSQL database `url`.
+    pub async fn in_pool(url: &str, name: &str, options: Options, http: HttpOptions) -> Server {
+        let of_database = PostgresOptions { url: url.into(), connections: 6, ..PostgresOptions::default() };
+        let store = PostgresStore::open(of_database).await.unwrap();
+        let server = ServerOptions { name: name.into(), most_round_trip_ms: 10_000, ..options.server };
+        Server::on(Arc::new(store), tempfile::tempdir().unwrap(), Options { server, ..options }, http).await
+    }
+
+    async fn on(store: Arc<dyn Store>, folder: tempfile::TempDir, mut options: Options, http: HttpOptions) -> Server {
+        // Keys are derived in no time; what is tested is that they are asked for.
+        options.accounts.password_iterations = 10;
+        options.name = "Test".into();
         let (public, control) = (listen().await, listen().await);
         let (address, control_address) = (public.local_addr().unwrap(), control.local_addr().unwrap());
+        options.server.address = format!("http://{address}");
+        let chat = Chat::open(store, options, Clock::system()).await.unwrap();
+        let router = holdfast_http::router(chat.clone(), http.clone());
+        let stop = CancellationToken::new();
         let serving = vec![
             tokio::spawn(holdfast_http::serve(public, router.clone(), http.clone(), stop.clone())),
             tokio::spawn(holdfast_http::serve(control, holdfast_http::operator(router), http, stop.clone())),

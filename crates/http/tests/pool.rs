@@ -1,0 +1,283 @@
+//! Servers of one pool on a real PostgreSQL: who takes clients, what the others answer, and what is told of a database that is away.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop at the first thing that is wrong"
+)]
+
+mod support;
+
+use axum::http::{Method, StatusCode};
+use futures_util::StreamExt;
+use holdfast_chat::{Options, ServerOptions};
+use holdfast_http::{HttpLimits, HttpOptions};
+use holdfast_private_postgres::Postgres;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use support::{Client, Server};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What every server answers, whatever its standing.
+const EVERYWHERE: [&str; 5] = [
+    "GET /api/v1/server",
+    "GET /api/v1/openapi.json",
+    "GET /api/v1/pool",
+    "POST /api/v1/pool/active",
+    "DELETE /api/v1/pool/servers/{name}",
+];
+
+async fn server(url: &str, name: &str, drain_minutes: u32) -> Server {
+    let options = Options { server: ServerOptions { drain_minutes, ..ServerOptions::default() }, ..Options::default() };
+    Server::in_pool(url, name, options, HttpOptions::default()).await
+}
+
+fn address(server: &Server) -> String {
+    format!("http://{}", server.address)
+}
+
+/// Asks again and again until the answer is as wanted.
+async fn until(what: &str, client: &Client, path: &str, is: impl Fn(&support::Answer) -> bool) -> support::Answer {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = client.get(path).await;
+        if is(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited for {what}: {}", String::from_utf8_lossy(&answer.body));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn until_standing(server: &Server, standing: &str) {
+    let is = |answer: &support::Answer| answer.json()["standing"] == standing;
+    until(standing, &server.stranger(), "/api/v1/server", is).await;
+}
+
+async fn set_active(at: &Server, names: &[&str]) -> Value {
+    at.operator().post("/api/v1/pool/active", json!({ "set": names })).await.ok()
+}
+
+async fn live(client: &Client) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
+    let mut request = format!("ws://{}/api/v1/live", client.address).into_client_request().unwrap();
+    for (name, value) in &client.headers {
+        let name: axum::http::HeaderName = name.parse().unwrap();
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    Ok(tokio_tungstenite::connect_async(request).await?.0)
+}
+
+/// The next event of a type over a live connection.
+async fn event(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>, kind: &str) -> Value {
+    loop {
+        let frame = tokio::time::timeout(PATIENCE, socket.next()).await.expect("nothing comes");
+        if let Message::Text(text) = frame.expect("the connection has ended").unwrap() {
+            let event: Value = serde_json::from_str(&text).unwrap();
+            if event["type"] == kind {
+                return event;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_sends_everybody_elsewhere() {
+    let postgres = Postgres::start();
+    let (one, two) = (server(&postgres.url(), "one", 30).await, server(&postgres.url(), "two", 30).await);
+    let admin = one.admin("root").await;
+    assert_eq!(one.stranger().get("/health/ready").await.ok(), json!({"status": "ready", "standing": "active"}));
+    set_active(&one, &["one"]).await;
+    until_standing(&two, "standby").await;
+
+    let stranger = two.stranger();
+    for operation in two.document.operations() {
+        let (method, path) = operation.split_once(' ').unwrap();
+        if !(path.starts_with("/api/") || path.starts_with("/hooks/")) {
+            continue;
+        }
+        let filled: String =
+            path.split('/').map(|p| if p.starts_with('{') { "1" } else { p }).collect::<Vec<_>>().join("/");
+        let method: Method = method.parse().unwrap();
+        let body = (method != Method::GET && method != Method::DELETE).then(|| json!({}));
+        let answer = stranger.send(method, &filled, body).await;
+        if EVERYWHERE.contains(&operation.as_str()) {
+            assert_ne!(answer.json()["code"], "standby", "{operation}");
+        } else {
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{operation}: {answer:?}");
+            let problem = answer.refused("standby", None);
+            assert_eq!(problem["servers"], json!([address(&one)]), "{operation}");
+        }
+    }
+    assert!(matches!(live(&stranger).await, Err(Error::Http(r)) if r.status() == StatusCode::SERVICE_UNAVAILABLE));
+    stranger.get("/health/live").await.ok();
+    let ready = stranger.get("/health/ready").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(ready.refused("standby", None)["servers"], json!([address(&one)]));
+    let metrics = stranger.get("/metrics").await;
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    for line in [
+        "pool_standing{standing=\"standby\"} 1",
+        "pool_servers{standing=\"active\"} 1",
+        "pool_servers{standing=\"standby\"} 1",
+    ] {
+        assert!(metrics.contains(&format!("holdfast_{line}\n")), "{line}: {metrics}");
+    }
+    assert!(metrics.contains("holdfast_database_round_trip_seconds 0."), "{metrics}");
+
+    // An administrator may look at the pool there, with the sign-in that he has, and the operator may do everything.
+    let there = two.client(two.address, admin.headers.clone());
+    assert_eq!(there.get("/api/v1/pool").await.ok()["servers"].as_array().unwrap().len(), 2);
+    there.get("/api/v1/me").await.refused("standby", None);
+    assert_eq!(two.operator().get("/api/v1/admin/status").await.ok()["standing"], "standby");
+
+    // With nobody active there is nowhere to go, and it makes sense to come again.
+    one.operator().post("/api/v1/pool/active", json!({"set": []})).await.ok();
+    until_standing(&one, "standby").await;
+    let answer = one.stranger().get("/api/v1/me").await;
+    assert_eq!(answer.refused("standby", None)["servers"], json!([]));
+    assert_eq!(answer.header("retry-after"), "2");
+    two.stop().await;
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_active_servers_is_an_administrators() {
+    let postgres = Postgres::start();
+    let (one, two) = (server(&postgres.url(), "one", 30).await, server(&postgres.url(), "two", 30).await);
+    let (admin, ana) = (one.admin("root").await, one.user("ana").await);
+    ana.get("/api/v1/pool").await.refused("forbidden", None);
+    ana.post("/api/v1/pool/active", json!({"add": ["two"]})).await.refused("forbidden", None);
+    ana.delete("/api/v1/pool/servers/two").await.refused("forbidden", None);
+
+    let pool = admin.get("/api/v1/pool").await.ok();
+    assert_eq!((&pool["chosen"], &pool["database"]["condition"]), (&json!(false), &json!("ready")));
+    assert!(pool["database"]["engine"].as_str().unwrap().starts_with("PostgreSQL "));
+    assert!(!pool.to_string().contains("password"));
+    let names: Vec<&str> = pool["servers"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["one", "two"]);
+    assert_eq!((&pool["servers"][0]["this"], &pool["servers"][0]["address"]), (&json!(true), &json!(address(&one))));
+
+    let change = "/api/v1/pool/active";
+    let would = admin.post(change, json!({"remove": ["two"], "what_if": true})).await.ok();
+    assert!(would["what_if"] == true && !would["changes"].as_array().unwrap().is_empty());
+    admin.post(change, json!({})).await.refused("invalid", Some("set"));
+    admin.post(change, json!({"add": ["two"], "remove": ["one"]})).await.refused("invalid", Some("set"));
+    admin.post(change, json!({"add": ["three"]})).await.refused("invalid", None);
+    let pool = admin.post(change, json!({"remove": ["two"]})).await.ok();
+    assert_eq!((&pool["chosen"], &pool["servers"][1]["active"]), (&json!(true), &json!(false)));
+    let pool = admin.post(change, json!({"swap": {"out": "one", "in": "two"}})).await.ok();
+    assert_eq!((&pool["servers"][0]["name"], &pool["servers"][1]["active"]), (&json!("two"), &json!(false)));
+    set_active(&two, &["one"]).await;
+    until_standing(&two, "standby").await;
+    until_standing(&one, "active").await;
+    assert_eq!(one.stranger().get("/api/v1/server").await.ok()["servers"], json!([address(&one)]));
+
+    let running = admin.delete("/api/v1/pool/servers/two").await;
+    assert!(running.status.is_client_error(), "{running:?}");
+    let names = |answer: &support::Answer| answer.json()["servers"].as_array().map_or(0, Vec::len);
+    two.stop().await;
+    let deadline = Instant::now() + PATIENCE;
+    while admin.delete("/api/v1/pool/servers/two").await.status != StatusCode::NO_CONTENT {
+        assert!(Instant::now() < deadline, "a server that has stopped is not forgotten");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    until("one server", &admin, "/api/v1/pool", |a| names(a) == 1).await;
+
+    let driven: BTreeSet<String> = one.driven.lock().unwrap().iter().cloned().collect();
+    for operation in EVERYWHERE.iter().filter(|o| o.contains("/pool")) {
+        assert!(driven.contains(*operation), "{operation} is driven by no test");
+    }
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_connected_to_a_server_that_drains_goes_on() {
+    let postgres = Postgres::start();
+    let (one, two) = (server(&postgres.url(), "one", 30).await, server(&postgres.url(), "two", 30).await);
+    let (ana, bo) = (one.user("ana").await, one.user("bo").await);
+    let mut socket = live(&ana).await.unwrap();
+    assert_eq!(event(&mut socket, "welcome").await["epoch"], one.operator().get("/api/v1/pool").await.ok()["epoch"]);
+    set_active(&two, &["two"]).await;
+    until_standing(&one, "draining").await;
+
+    assert_eq!(ana.get("/api/v1/me").await.ok()["name"], "ana");
+    bo.get("/api/v1/me").await.refused("standby", None);
+    one.stranger().get("/api/v1/me").await.refused("not-signed-in", None);
+    let sign_in = json!({"name": "ana", "password": support::PASSWORD});
+    let refused = one.stranger().post("/api/v1/session", sign_in).await;
+    assert_eq!(refused.refused("standby", None)["servers"], json!([address(&two)]));
+    assert!(matches!(live(&bo).await, Err(Error::Http(r)) if r.status() == StatusCode::SERVICE_UNAVAILABLE));
+    assert!(
+        one.stranger().get("/health/ready").await.refused("standby", None)["detail"].to_string().contains("draining")
+    );
+
+    // The same sign-in is good on the other.
+    assert_eq!(two.client(two.address, bo.headers.clone()).get("/api/v1/me").await.ok()["name"], "bo");
+    // Who leaves stays away, and the last who leaves makes it a standby.
+    drop(socket);
+    until_standing(&one, "standby").await;
+    ana.get("/api/v1/me").await.refused("standby", None);
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_draining_is_over_those_who_are_left_are_told_where_to_go() {
+    let postgres = Postgres::start();
+    let (one, two) = (server(&postgres.url(), "one", 0).await, server(&postgres.url(), "two", 0).await);
+    let ana = one.user("ana").await;
+    let mut socket = live(&ana).await.unwrap();
+    event(&mut socket, "welcome").await;
+    set_active(&two, &["two"]).await;
+    let bye = event(&mut socket, "bye").await;
+    assert_eq!((&bye["reason"], &bye["servers"]), (&json!("moved"), &json!([address(&two)])));
+    one.document.must_be("LiveEvent", &bye);
+    until_standing(&one, "standby").await;
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_shows_and_comes_back_without_a_restart() {
+    let mut postgres = Postgres::start();
+    let options = Options { wait_seconds: 1, ..Options::default() };
+    let one = Server::in_pool(&postgres.url(), "one", options, HttpOptions::default()).await;
+    let stranger = one.stranger();
+    stranger.get("/health/ready").await.ok();
+    postgres.kill();
+    let away = |a: &support::Answer| a.status == StatusCode::SERVICE_UNAVAILABLE;
+    until("a server that is not ready", &stranger, "/health/ready", away).await.refused("unavailable", None);
+    let gone = "holdfast_database_condition{condition=\"gone\"} 1\n";
+    let shows = |a: &support::Answer| String::from_utf8_lossy(&a.body).contains(gone);
+    until("a metric that says so", &stranger, "/metrics", shows).await;
+    stranger.get("/health/live").await.ok();
+    let status = one.operator().get("/api/v1/admin/status").await.ok();
+    assert_eq!((&status["database"]["condition"], &status["database"]["engine"]), (&json!("gone"), &Value::Null));
+    postgres.start_again();
+    until("a server that is ready again", &stranger, "/health/ready", |a| a.status == StatusCode::OK).await;
+    one.user("ana").await;
+    one.stop().await;
+}
+
+#[tokio::test]
+async fn a_cookie_is_for_the_domain_of_the_pool() {
+    let limits = HttpLimits { cookie_domain: "example.org".into(), ..HttpLimits::default() };
+    let server = Server::with(Options::default(), HttpOptions { limits, ..HttpOptions::default() }).await;
+    server.user("ana").await;
+    let sign_in = json!({"name": "ana", "password": support::PASSWORD});
+    let answer = server.stranger().post("/api/v1/session", sign_in).await;
+    assert!(answer.header("set-cookie").contains("; SameSite=Strict; Domain=example.org"), "{answer:?}");
+    let ana = server.client(server.address, vec![("cookie".into(), answer.cookie())]);
+    let ended = ana.delete("/api/v1/session").await;
+    assert!(
+        ended.header("set-cookie").contains("Max-Age=0") && ended.header("set-cookie").contains("Domain=example.org")
+    );
+    server.stop().await;
+}
