@@ -2,13 +2,14 @@
 
 use super::Context;
 use crate::compose;
-use crate::config::DatabaseUrl;
+use crate::config::{Database, DatabaseUrl};
 use crate::exit::{Exit, refused, usage};
 use crate::output::{Column, table, text, visible};
 use anyhow::Result;
 use clap::Subcommand;
 use holdfast_store::postgres::{self, Finding, Outcome};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// What can be done with the database.
 #[derive(Debug, Subcommand)]
@@ -39,10 +40,10 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
     if context.reach.server.is_some() {
         return Err(usage("the database is checked from this machine; leave --server away"));
     }
-    let mut database = context.config().database.clone();
-    if let Some(url) = url {
-        database.url = address("--url", url)?;
-    }
+    let database = match url {
+        Some(url) => named("--url", url, context)?,
+        None => context.config().database.clone(),
+    };
     if !database.is_shared() {
         return Err(refused(format!(
             "database.url is empty, so the data is in the embedded database in {}, which `holdfast verify` checks; to check a PostgreSQL \
@@ -65,13 +66,13 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
     Ok(if holds { Exit::Done } else { Exit::Refused })
 }
 
-/// An address from the command line, of which nothing is repeated that could be a password.
-pub(super) fn address(flag: &str, url: String) -> Result<DatabaseUrl> {
+/// The database that the command line names, for the rest as the settings have it. Nothing is repeated that could be a password.
+pub(super) fn named(flag: &str, url: String, context: &Context) -> Result<Database> {
     let url = DatabaseUrl::new(url);
-    match url.check() {
-        Ok(()) => Ok(url),
-        Err(why) => Err(usage(format!("{flag} {why}"))),
-    }
+    url.check().map_err(|why| usage(format!("{flag} {why}")))?;
+    let settings = context.config().database.clone();
+    let password_file = if url.has_password() { PathBuf::new() } else { settings.password_file.clone() };
+    Ok(Database { url, password_file, ..settings })
 }
 
 fn shown(finding: &Finding) -> Value {

@@ -15,7 +15,7 @@ use std::path::PathBuf;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
-    after_help = "An archive is verified whole before anything is written. It goes into a data directory that holds no pool yet, or, with\n`database.url` set, into a database that holds none.\n\nExamples:\n  holdfast import pool.zip --data ./new --what-if\n  holdfast import pool.zip --data ./new\n  holdfast import irc-log --room ubuntu --data ./data logs/2005-02-06.txt"
+    after_help = "An archive is verified whole before anything is written. It goes into a data directory that holds no pool yet, or, with `database.url` set, into a database that holds none.\n\nExamples:\n  holdfast import pool.zip --data ./new --what-if\n  holdfast import pool.zip --data ./new\n  holdfast import irc-log --room ubuntu --data ./data logs/2005-02-06.txt"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]

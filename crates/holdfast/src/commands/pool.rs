@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub(crate) enum Verb {
     /// Show the servers, which of them take clients, and how the database is
     #[command(
-        after_help = "STANDING is active (takes clients), standby (takes none), draining (was taken off the list; those who are connected go on for a\nwhile), stopped, or silent (not heard of for 10 s).\n\nExample:\n  holdfast pool status"
+        after_help = "STANDING is active (takes clients), standby (takes none), draining (was taken off the list; those who are connected go on for a while), stopped, or silent (not heard of for 10 s).\n\nExample:\n  holdfast pool status"
     )]
     Status,
     /// Choose which servers take clients
@@ -43,8 +43,11 @@ pub(crate) enum Active {
     )]
     Set {
         /// Names of servers
-        #[arg(required = true)]
+        #[arg(required_unless_present = "none")]
         names: Vec<String>,
+        /// No server: nobody is taken, until somebody sets another list
+        #[arg(long, conflicts_with = "names")]
+        none: bool,
         #[command(flatten)]
         how: How,
     },
@@ -113,7 +116,9 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
                 out.value(&client.get("/pool").await?, status);
                 Ok(Exit::Done)
             }
-            Verb::Active(Active::Set { names, how }) => change(client, out, json!({ "set": names }), how).await,
+            Verb::Active(Active::Set { names, how, none: _ }) => {
+                change(client, out, json!({ "set": names }), how).await
+            }
             Verb::Active(Active::Add { names, how }) => change(client, out, json!({ "add": names }), how).await,
             Verb::Active(Active::Remove { names, how }) => change(client, out, json!({ "remove": names }), how).await,
             Verb::Active(Active::Swap { out: goes, in_, how }) => {
@@ -171,7 +176,7 @@ fn status(pool: &Value) -> String {
     format!(
         "Database     {condition}: {engine}{answers}\nActive list  {list}\nEpoch        {}\n\n{}",
         text(pool, "epoch"),
-        table(servers(pool), COLUMNS)
+        if servers(pool).is_empty() { "No server was ever here.".into() } else { table(servers(pool), COLUMNS) }
     )
 }
 
@@ -180,15 +185,26 @@ fn chosen(pool: &Value) -> String {
     let names = |is: &dyn Fn(&Value) -> bool| {
         servers(pool).iter().filter(|s| is(s)).map(|s| text(s, "name")).collect::<Vec<_>>().join(", ")
     };
-    let mut lines = vec![format!("Active now: {}.", names(&|s| s["active"] == true))];
-    for server in servers(pool).iter().filter(|s| s["standing"] == "draining") {
-        lines.push(format!("Draining: {}, with {} people connected.", text(server, "name"), text(server, "people")));
+    let active = names(&|s| s["active"] == true);
+    let mut lines = if active.is_empty() {
+        vec!["No server takes clients now.".to_owned()]
+    } else {
+        vec![format!("Active now: {active}.")]
+    };
+    // A server learns of the list with its next beat, so that its own word for itself may be of before.
+    let drains = |s: &&Value| s["active"] != true && (s["standing"] == "draining" || is_there(s) && s["people"] != 0);
+    for server in servers(pool).iter().filter(drains) {
+        lines.push(format!("Draining: {} (people connected: {}).", text(server, "name"), text(server, "people")));
     }
-    let silent = names(&|s| s["active"] == true && (s["standing"] == "silent" || s["standing"] == "stopped"));
+    let silent = names(&|s| s["active"] == true && !is_there(s));
     if !silent.is_empty() {
         lines.push(format!("Not there now: {silent}."));
     }
     lines.join("\n")
+}
+
+fn is_there(server: &Value) -> bool {
+    server["standing"] != "silent" && server["standing"] != "stopped"
 }
 
 fn servers(pool: &Value) -> &[Value] {
@@ -251,7 +267,7 @@ mod tests {
         let said = chosen(&pool());
         assert_eq!(
             said,
-            "Active now: chat-1, chat-2.\nDraining: chat-3, with 2 people connected.\nNot there now: chat-2."
+            "Active now: chat-1, chat-2.\nDraining: chat-3 (people connected: 2).\nNot there now: chat-2."
         );
     }
 }

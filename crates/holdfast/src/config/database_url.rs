@@ -30,6 +30,11 @@ impl DatabaseUrl {
         &self.0
     }
 
+    /// Whether a password is in it.
+    pub(crate) fn has_password(&self) -> bool {
+        masked(&self.0) != self.0
+    }
+
     /// Checks its form; whether anybody answers there is another matter.
     ///
     /// # Errors
@@ -145,6 +150,13 @@ mod tests {
             assert!(!format!("{address:?}").contains("hunter2"));
             assert!(!serde_json::to_string(&address).unwrap().contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn a_password_is_seen() {
+        assert!(DatabaseUrl::new("postgres://u:p@h/d").has_password());
+        assert!(DatabaseUrl::new("postgres://u@h/d?password=p").has_password());
+        assert!(!DatabaseUrl::new("postgres://u@h:1/d?x=1").has_password());
     }
 
     #[test]
