@@ -11,6 +11,8 @@ export function launch() {
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--no-sandbox',
+      // Servers with names, for what browsers do by names.
+      '--host-resolver-rules=MAP *.holdfast.test 127.0.0.1',
       '--disable-gpu',
       '--disable-quic',
       '--no-first-run',
@@ -37,7 +39,8 @@ export async function openPage(browser, { size = 'wide', scheme = 'light', local
     if (/Content Security Policy/i.test(message.text())) page.faults.push(message.text());
   });
   page.on('request', (request) => {
-    if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).hostname !== '127.0.0.1') {
+    const { hostname } = new URL(request.url());
+    if (!/^(data|blob):/.test(request.url()) && hostname !== '127.0.0.1' && !hostname.endsWith('.holdfast.test')) {
       page.faults.push(`asked another host: ${request.url()}`);
     }
   });

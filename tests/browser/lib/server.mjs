@@ -21,8 +21,8 @@ export class Server {
 
   #config = [];
 
-  /** `settings` is what its settings file holds beside its address. */
-  static async make(settings = '') {
+  /** `settings` makes what its settings file holds besides, knowing its port. */
+  static async make(settings = () => '') {
     await access(binary).catch(() => {
       throw new Error(`There is no server at ${binary}. Build it, or name it in HOLDFAST_BIN.`);
     });
@@ -30,20 +30,31 @@ export class Server {
     server.#data = await mkdtemp(join(tmpdir(), 'holdfast-browser-'));
     server.#port = await freePort();
     const file = join(server.#data, 'holdfast.toml');
-    await writeFile(file, quick + settings);
+    await writeFile(file, quick + settings(server.#port));
     server.#config = ['--config', file];
     return server;
   }
 
-  /** One of several that share a database, which may be slow on a busy machine. `drain`: minutes for which its people may stay when it is taken off the list. */
-  static inPool(name, database, drain = 0) {
+  /**
+   * One of several that share a database, which may be slow on a busy machine. `drain`: minutes for which its people may stay when
+   * it is taken off the list. `domain`: the browser finds it by its name below this domain.
+   */
+  static inPool(name, database, { drain = 0, domain = '' } = {}) {
+    const named = (port) => `[server]\npublic_url = "http://${name}.${domain}:${port}"\n[http]\ncookie_domain = "${domain}"\n`;
     return Server.make(
-      `[database]\nurl = "${database}"\nwait_seconds = 2\n[pool]\nserver = "${name}"\ndrain_minutes = ${drain}\nmost_round_trip_ms = 1000\n`,
+      (port) =>
+        `[database]\nurl = "${database}"\nwait_seconds = 2\n` +
+        `[pool]\nserver = "${name}"\ndrain_minutes = ${drain}\nmost_round_trip_ms = 1000\n` +
+        (domain ? named(port) : ''),
     );
   }
 
   get url() {
     return `http://127.0.0.1:${this.#port}`;
+  }
+
+  get port() {
+    return this.#port;
   }
 
   /** What a command says. It asks the running server, or works on the data by itself when there is none. */
