@@ -25,6 +25,7 @@ pub mod live;
 pub mod operating;
 pub mod options;
 mod outbox;
+mod patience;
 pub mod people;
 pub mod personal;
 mod picture;

@@ -83,7 +83,7 @@ impl Live {
         let hub = self.chat.hub();
         if let Some(after) = after {
             // Whoever comes from another server may have more than was handed out here.
-            self.chat.reach(room, after).await?;
+            self.chat.patiently(|| self.chat.reach(room, after)).await?;
         }
         let head = hub.published(room);
         let mut roster = hub.roster(room);
@@ -105,7 +105,7 @@ impl Live {
                 cursor = published;
                 continue;
             }
-            let page = self.chat.store().page(room, From::After(cursor), PAGE).await?;
+            let page = self.chat.patiently(|| self.chat.store().page(room, From::After(cursor), PAGE)).await?;
             // What the log has beyond that is handed out in a moment, to this connection too.
             let Some(last) = page.rows.last().map(|row| row.entry.seq.min(published)) else {
                 // The hub knows of entries that the log does not give: never, unless the store is damaged.

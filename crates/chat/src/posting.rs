@@ -325,19 +325,27 @@ impl Chat {
     /// What was written under a client id before: a resend is answered from the log before its content is judged again, since what it
     /// asks for may no longer be possible just because it has been done.
     async fn sent_before(&self, caller: &Caller, room: RoomId, client_id: ClientId) -> Result<Option<Posted>> {
-        match self.store().find_sent(room, caller.user, client_id).await? {
+        match self.patiently(|| self.store().find_sent(room, caller.user, client_id)).await? {
             Some(entry) => self.as_it_is_now(room, entry.seq).await.map(Some),
             None => Ok(None),
         }
     }
 
     async fn as_it_is_now(&self, room: RoomId, seq: Seq) -> Result<Posted> {
-        let row = self.store().rows(room, vec![seq]).await?.pop().ok_or(ChatError::Unknown("this message"))?;
+        let row = self
+            .patiently(|| self.store().rows(room, vec![seq]))
+            .await?
+            .pop()
+            .ok_or(ChatError::Unknown("this message"))?;
         Ok(Posted { view: EntryView::of(&self.directory(), row), repeated: true })
     }
 
     async fn message_in_sight(&self, room: RoomId, seq: Seq) -> Result<(Row, Message)> {
-        let row = self.store().rows(room, vec![seq]).await?.pop().ok_or(ChatError::Unknown("this message"))?;
+        let row = self
+            .patiently(|| self.store().rows(room, vec![seq]))
+            .await?
+            .pop()
+            .ok_or(ChatError::Unknown("this message"))?;
         if row.entry.kind != Kind::Message {
             return Err(ChatError::Unknown("this message"));
         }

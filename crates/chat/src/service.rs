@@ -43,7 +43,7 @@ pub(crate) struct Inner {
     /// The directory as of the last committed entry. Held for moments, never across an await, and never while taking the hub's lock.
     pub(crate) directory: RwLock<Directory>,
     /// Entries of a log are handed out by one task at a time, in order; see [`Chat::handing`].
-    pub(crate) handing: [tokio::sync::Mutex<()>; HANDING],
+    pub(crate) handing: Vec<tokio::sync::Mutex<()>>,
     pub(crate) hub: Hub,
     pub(crate) journal: OnceLock<Journal>,
     /// Changes of the directory are decided and written one after the other, so that each is decided on what is so.
@@ -64,7 +64,11 @@ pub(crate) struct Inner {
 }
 
 /// Locks for handing out; a log's is chosen by its number.
-const HANDING: usize = 64;
+const HANDING: usize = 512;
+
+fn handing_of(room: RoomId) -> usize {
+    usize::try_from(room.0).unwrap_or(0) % HANDING
+}
 
 /// What a service begins with.
 pub(crate) struct Loaded {
@@ -149,7 +153,7 @@ impl Chat {
             clock,
             options,
             directory: RwLock::new(loaded.directory),
-            handing: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
+            handing: (0..HANDING).map(|_| tokio::sync::Mutex::new(())).collect(),
             journal: OnceLock::new(),
             changing: tokio::sync::Mutex::new(()),
             revision: AtomicI64::new(loaded.revision),
@@ -434,23 +438,31 @@ impl Committed for AfterCommit {
 impl Chat {
     /// The right to hand out entries of a log. What this server wrote and what others wrote are handed out by different tasks.
     pub(crate) async fn handing(&self, room: RoomId) -> tokio::sync::MutexGuard<'_, ()> {
-        let chosen = usize::try_from(room.0).unwrap_or(0) % HANDING;
-        self.inner.handing[chosen].lock().await
+        self.inner.handing[handing_of(room)].lock().await
+    }
+
+    /// The same, unless somebody has it.
+    fn handing_now(&self, room: RoomId) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        self.inner.handing[handing_of(room)].try_lock().ok()
     }
 
     /// Hands out a committed entry, with those before it that this server has not seen.
     async fn hand_out(&self, entry: &Entry) {
         let room = entry.room;
+        // Whoever said something need not wait until what others said before it is read; whoever changed something sees it changed.
+        let later = || !entry.body.as_ref().is_some_and(changes_directory) && self.hand_out_later(room);
         {
-            let _order = self.handing(room).await;
+            let _order = match self.handing_now(room) {
+                Some(order) => order,
+                None if later() => return,
+                None => self.handing(room).await,
+            };
             match self.hand_out_as(entry, || Row { entry: entry.clone(), edited: None, removed: None }) {
                 Published::Done | Published::Before | Published::NeedsView => return,
                 Published::MissingAfter(_) => {}
             }
         }
-        // Whoever said something need not wait until what others said before it is read; whoever changed something sees it changed.
-        let changes = entry.body.as_ref().is_some_and(changes_directory);
-        if !changes && self.hand_out_later(room) {
+        if later() {
             return;
         }
         if let Err(error) = self.catch_up(room).await {

@@ -100,7 +100,8 @@ impl Chat {
     /// [`ChatError::NotSignedIn`] when it is unknown, has ended, or its user was disabled.
     pub async fn caller_of_sign_in(&self, secret: &str) -> Result<Caller> {
         let now = self.now();
-        let found = self.store().sign_in(Digest::of(secret.as_bytes()), now).await?.ok_or(ChatError::NotSignedIn)?;
+        let secret = Digest::of(secret.as_bytes());
+        let found = self.patiently(|| self.store().sign_in(secret, now)).await?.ok_or(ChatError::NotSignedIn)?;
         self.check_enabled(found.user)?;
         if now.millis() - found.last_seen_at.millis() > TOUCH_MS {
             self.store().touch(vec![(found.id, now)], Vec::new()).await.or_else(only_if_it_matters)?;
@@ -299,10 +300,11 @@ fn own_sign_in(caller: &Caller, of: PrincipalId) -> Option<i64> {
     }
 }
 
-/// A full disk must not lock out those who are signed in: reading goes on.
+/// A full disk, or a database that takes no writes now, must not lock out those who are signed in: reading goes on.
 fn only_if_it_matters(error: holdfast_store::StoreError) -> Result<()> {
+    use holdfast_store::StoreError;
     match error {
-        holdfast_store::StoreError::Full => Ok(()),
+        StoreError::Full | StoreError::Away { .. } | StoreError::Unknown { .. } => Ok(()),
         other => Err(other.into()),
     }
 }

@@ -33,7 +33,8 @@ impl Chat {
     /// [`ChatError::NotSignedIn`] when it is unknown, has ended, or its user was disabled.
     pub async fn caller_of_token(&self, secret: &str) -> Result<Caller> {
         let now = self.now();
-        let found = self.store().token(Digest::of(secret.as_bytes()), now).await?.ok_or(ChatError::NotSignedIn)?;
+        let secret = Digest::of(secret.as_bytes());
+        let found = self.patiently(|| self.store().token(secret, now)).await?.ok_or(ChatError::NotSignedIn)?;
         self.check_enabled(found.user)?;
         if found.last_used_at.is_none_or(|at| now.millis() - at.millis() > TOUCH_MS) {
             self.store().touch(Vec::new(), vec![(found.id, now)]).await.or_else(only_if_it_matters)?;

@@ -84,8 +84,8 @@ impl Chat {
     /// # Errors
     /// As for posting; an unknown secret is [`ChatError::Unknown`].
     pub async fn post_by_webhook(&self, secret: &str, message: NewMessage) -> Result<Posted> {
-        let hook =
-            self.store().webhook(Digest::of(secret.as_bytes())).await?.ok_or(ChatError::Unknown("this webhook"))?;
+        let secret = Digest::of(secret.as_bytes());
+        let hook = self.patiently(|| self.store().webhook(secret)).await?.ok_or(ChatError::Unknown("this webhook"))?;
         let room =
             self.directory().room(hook.room).map(|s| s.room.clone()).ok_or(ChatError::Unknown("this webhook"))?;
         if room.disabled {

@@ -60,7 +60,7 @@ impl Chat {
             }
             rooms.extend(std::mem::take(&mut *pooled.behind.lock().unwrap_or_else(PoisonError::into_inner)));
             let outcome = if pool.condition() == Condition::OtherEpoch {
-                self.begin_anew(pooled, pool).await
+                self.begin_anew(pooled, pool, None).await
             } else if sweep {
                 self.sweep().await
             } else {
@@ -278,9 +278,8 @@ impl Chat {
             if head >= published || deleted {
                 continue;
             }
-            tracing::error!(%room, %published, %head, "the database has lost entries that were handed out; reading all anew");
             return match (&self.inner.pooled, self.store().pool()) {
-                (Some(pooled), Some(pool)) => self.begin_anew(pooled, pool).await,
+                (Some(pooled), Some(pool)) => self.begin_anew(pooled, pool, Some(room)).await,
                 _ => Ok(()),
             };
         }
@@ -328,11 +327,27 @@ impl Chat {
         }
     }
 
-    /// Reads everything anew, because the database is not the one from which it was read, and only then writes to it.
-    async fn begin_anew(&self, pooled: &Pooled, pool: &dyn Pool) -> Result<(), StoreError> {
+    /// Reads everything anew, because the database is not the one from which it was read, and only then writes to it. That shows by its
+    /// epoch, or by the log of a room that has not all that was handed out.
+    async fn begin_anew(&self, pooled: &Pooled, pool: &dyn Pool, lost: Option<RoomId>) -> Result<(), StoreError> {
         let mut order = Vec::new();
         for handing in &self.inner.handing {
             order.push(handing.lock().await);
+        }
+        // Looked at once more, since it may have been done by somebody else meanwhile.
+        let needed = match lost {
+            Some(room) => {
+                let published = self.hub().published(room);
+                let head = self.store().head(room).await?.seq;
+                if head < published {
+                    tracing::error!(%room, %published, %head, "the database has lost entries that were handed out");
+                }
+                head < published
+            }
+            None => pool.state().await?.0.epoch != pooled.epoch.load(Ordering::Acquire),
+        };
+        if !needed {
+            return Ok(());
         }
         let loaded = load(self.store()).await?;
         let servers = pooled.known().active_addresses();
@@ -341,6 +356,7 @@ impl Chat {
         self.inner.revision.store(-1, Ordering::Release);
         self.hub().begin_anew(loaded.heads, &Bye::Moved { servers });
         let epoch = pool.adopt_epoch().await?;
+        pooled.epoch.store(epoch, Ordering::Release);
         tracing::warn!(epoch, "everything was read anew from another database; all connections begin anew");
         Ok(())
     }
@@ -355,7 +371,7 @@ impl Chat {
     }
 
     /// Makes sure that this server has handed out a room's log as far as somebody who comes from another server has it.
-    pub(crate) async fn reach(&self, room: RoomId, seq: Seq) -> Result<(), ChatError> {
+    pub(crate) async fn reach(&self, room: RoomId, seq: Seq) -> Result<(), StoreError> {
         if self.in_pool() && self.hub().published(room) < seq {
             self.catch_up(room).await?;
         }

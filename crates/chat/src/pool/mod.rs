@@ -26,6 +26,7 @@ use peers::Peers;
 use signal::Signal;
 use standing::{Known, STALE, is_alive, millis, standing_of};
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tell::Teller;
@@ -43,6 +44,8 @@ pub(crate) struct Pooled {
     pub(crate) teller: Arc<Teller>,
     known: Mutex<Known>,
     peers: Mutex<Peers>,
+    /// The epoch whose database was read; -1 before it was read anew for the first time.
+    epoch: AtomicI64,
     beat_now: Notify,
     /// Logs of which entries are to be handed out that this server has not read.
     behind: Mutex<BTreeSet<RoomId>>,
@@ -60,6 +63,7 @@ impl Pooled {
             teller: Arc::default(),
             known: Mutex::new(Known::nothing()),
             peers: Mutex::default(),
+            epoch: AtomicI64::new(-1),
             beat_now: Notify::new(),
             behind: Mutex::default(),
             some_behind: Notify::new(),
