@@ -5,6 +5,7 @@ use crate::extract::Json;
 use crate::problem::{Code, Problem, Result};
 use axum::extract::State;
 use holdfast_chat::{ChatError, Standing};
+use holdfast_store::pool::Condition;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -13,6 +14,8 @@ use utoipa_axum::routes;
 
 /// Seconds for which readiness waits for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Seconds after which to look again.
+const SOON: u64 = 2;
 
 pub(crate) fn routes() -> OpenApiRouter<Door> {
     OpenApiRouter::new().routes(routes!(is_live)).routes(routes!(is_ready))
@@ -34,6 +37,19 @@ async fn is_live() -> Json<Health> {
     Json(Health { status: "live", standing: None })
 }
 
+/// What is wrong with the database, if anything is; a full disk has a code of its own.
+fn of_database(door: &Door) -> Option<Problem> {
+    let condition = door.chat.database().condition;
+    let what = match Condition::ALL.into_iter().find(|c| c.word() == condition)? {
+        Condition::Ready | Condition::Full => return None,
+        Condition::Gone => "it cannot be reached",
+        Condition::ReadOnly => "it takes no writes: it is a standby, or was made read-only",
+        Condition::OtherEpoch => "it was replaced by another, and everything is being read anew",
+    };
+    let detail = format!("the database is {condition}: {what}; this server goes on by itself when that is over");
+    Some(Problem::new(Code::Unavailable, detail).after(SOON))
+}
+
 /// Whether clients are to be sent here: a message sent now would be kept, and the server takes clients. Needs no sign-in.
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()),
     responses(
@@ -45,13 +61,17 @@ async fn is_ready(State(door): State<Door>) -> Result<Json<Health>> {
     match tokio::time::timeout(PATIENCE, door.chat.check_ready()).await {
         Ok(Ok(())) => {}
         Ok(Err(error @ (ChatError::Unavailable(_) | ChatError::StorageFull | ChatError::Elsewhere { .. }))) => {
-            return Err(error.into());
+            return Err(of_database(&door).unwrap_or_else(|| error.into()));
         }
-        Ok(Err(error)) => return Err(Problem::new(Code::Unavailable, error.to_string())),
+        Ok(Err(error)) => return Err(Problem::new(Code::Unavailable, error.to_string()).after(SOON)),
         Err(_) => {
             let detail = format!("the database did not answer within {} s", PATIENCE.as_secs());
             return Err(Problem::new(Code::Unavailable, detail));
         }
+    }
+    // It may answer and yet be another one than this server knows.
+    if let Some(problem) = of_database(&door) {
+        return Err(problem);
     }
     let standing = door.chat.standing();
     let why_not = match standing {

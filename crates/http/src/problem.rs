@@ -200,9 +200,10 @@ impl Problem {
     pub(crate) fn document(self) -> Document {
         let (status, word, title) = self.code.facts();
         let mut detail = self.detail;
-        // Errors are phrases; a person reads a sentence.
-        if let Some(first) = detail.chars().next().filter(|c| c.is_ascii_lowercase()) {
-            detail.replace_range(..1, &first.to_ascii_uppercase().to_string());
+        // Errors are phrases; a person reads a sentence. What is no word, such as the name chat-1, stays as it is.
+        let first_word = detail.split([' ', ',', ':', ';', '.']).next().unwrap_or_default();
+        if !first_word.is_empty() && first_word.chars().all(|c| c.is_ascii_lowercase() || c == '\'') {
+            detail[..1].make_ascii_uppercase();
         }
         if !detail.ends_with(['.', '!', '?']) {
             detail.push('.');

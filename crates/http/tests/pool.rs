@@ -253,7 +253,12 @@ async fn a_database_that_is_away_shows_and_comes_back_without_a_restart() {
     stranger.get("/health/ready").await.ok();
     postgres.kill();
     let away = |a: &support::Answer| a.status == StatusCode::SERVICE_UNAVAILABLE;
-    until("a server that is not ready", &stranger, "/health/ready", away).await.refused("unavailable", None);
+    let not_ready = until("a server that is not ready", &stranger, "/health/ready", away).await;
+    not_ready.refused("unavailable", None);
+    assert_eq!(not_ready.header("retry-after"), "2");
+    let says =
+        |a: &support::Answer| a.json()["detail"].to_string().contains("The database is gone: it cannot be reached");
+    until("what is wrong", &stranger, "/health/ready", says).await;
     let gone = "holdfast_database_condition{condition=\"gone\"} 1\n";
     let shows = |a: &support::Answer| String::from_utf8_lossy(&a.body).contains(gone);
     until("a metric that says so", &stranger, "/metrics", shows).await;
