@@ -158,10 +158,12 @@ pub(crate) async fn open_postgres(database: &Database, serves: bool) -> Result<P
     PostgresStore::open(postgres_options(database, serves)?).await.map_err(|e| match e {
         StoreError::Away { why } => Away(format!("{doing}: {why}")).into(),
         StoreError::Corrupt { what } => refused(format!("{doing}: it holds something that cannot be right: {what}")),
-        other => unavailable(format!(
-            "{doing}: {:#}; `holdfast db check` says what is wrong with it",
-            anyhow::Error::new(other)
-        )),
+        other => {
+            let why = format!("{:#}", anyhow::Error::new(other));
+            let hint = "`holdfast db check`";
+            let next = if why.contains(hint) { String::new() } else { format!("; {hint} says more") };
+            unavailable(format!("{doing}: {why}{next}"))
+        }
     })
 }
 

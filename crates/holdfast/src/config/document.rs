@@ -131,7 +131,7 @@ pub(super) fn settings() -> &'static [Setting] {
         s(
             "database",
             "search_language",
-            "How PostgreSQL reduces words for the search: \"simple\" (not at all), \"english\", \"german\" or another of its languages.",
+            "How PostgreSQL reduces words for the search: \"simple\" (not at all), \"english\", \"german\" or another of its languages. All servers of a pool have the same; it is changed while none runs, and the index is made anew.",
         ),
         s(
             "database",
