@@ -16,6 +16,7 @@ pub mod clock;
 pub mod error;
 pub mod event;
 pub mod files;
+mod handing;
 pub mod history;
 mod housekeeping;
 mod hub;

@@ -175,7 +175,7 @@ impl Chat {
 
     /// Becomes what this server is now, listed as active or not.
     fn take_post(&self, pooled: &Pooled, listed: bool) {
-        let connected = self.hub().connections() > 0;
+        let connected = self.hub().has_guests();
         let drain = Duration::from_secs(u64::from(self.options().server.drain_minutes) * 60);
         let (before, now) = {
             let mut known = pooled.known();
@@ -194,6 +194,6 @@ impl Chat {
     /// Tells everybody who is connected to go to the active servers.
     fn send_away(&self, pooled: &Pooled) {
         let servers = pooled.known().active_addresses();
-        self.hub().end_all(&Bye::Moved { servers });
+        self.hub().send_away(&Bye::Moved { servers });
     }
 }
