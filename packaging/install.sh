@@ -58,13 +58,16 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   echo "Installing Debian packages: ${missing[*]} (${as_root[*]:+sudo }apt-get install)" >&2
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-  if [ "$1" = postgres ]; then
+  if [ "${1:-build}" = postgres ]; then
     # The tests start their own: Debian's package shall not make a cluster of this machine's own.
     "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
-    echo "create_main_cluster = false" | "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/holdfast-tests.conf >/dev/null
+    no_cluster=/etc/postgresql-common/createcluster.d/holdfast-tests.conf
+    echo "create_main_cluster = false" | "${as_root[@]}" tee "$no_cluster" >/dev/null
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
   fi
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # Whoever installs another one later may want a cluster.
+  [ "${1:-build}" != postgres ] || "${as_root[@]}" rm -f "$no_cluster"
 fi
 
 if [ "${1:-build}" = build ]; then
