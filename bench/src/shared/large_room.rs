@@ -83,7 +83,7 @@ async fn fill(client: &tokio_postgres::Client, lines: &[String], entries: i64) -
                 "INSERT INTO holdfast.entry (room, seq, at, author, ordinal, client_id, said, kind, hash, payload)
                  SELECT 1, s, 1767225600000 + s * 100, 100 + s % 500, s - 1, gen_random_uuid(), NULL, 1,
                         sha256(int8send(s)), l.payload
-                 FROM generate_series($1::bigint, $2::bigint) s JOIN line l ON l.n = s * 7919 % $3",
+                 FROM generate_series($1::bigint, $2::bigint) s JOIN line l ON l.n = s * 7919 % $3::bigint",
                 &[&from, &to, &count],
             )
             .await?;
@@ -93,7 +93,7 @@ async fn fill(client: &tokio_postgres::Client, lines: &[String], entries: i64) -
         client
             .execute(
                 "UPDATE holdfast.entry SET payload = $1 WHERE room = 1 AND kind = 1
-                 AND seq = ANY(ARRAY(SELECT 2 + (i * $2 + i * i) % ($2 * $3) FROM generate_series(1, $3) i))",
+                 AND seq = ANY(ARRAY(SELECT 2 + (i * $2::bigint + i * i) % ($2::bigint * $3::bigint) FROM generate_series(1, $3::bigint) i))",
                 &[&json!({ "text": format!("the {word} again") }).to_string(), &((entries - 2) / times), &times],
             )
             .await?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How often moves are written.
-const EVERY: Duration = Duration::from_millis(200);
+const EVERY: Duration = Duration::from_secs(1);
 /// Moves of one transaction at most.
 const AT_ONCE: usize = 2_000;
 

@@ -79,7 +79,8 @@ pub(super) async fn fill(inner: &Arc<Inner>, waits_ms: i64) -> Result<i64> {
 
 async fn fill_some(s: &Session, lexicon: &Lexicon, waits_ms: i64) -> Work<i64> {
     // It can be done again, so nobody needs to wait for the disk.
-    s.batch("SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = on").await?;
+    s.batch("SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on")
+        .await?;
     s.one(FILLING, &[]).await?;
     let again = parts_again(s).await?;
     let mut all = again.clone();

@@ -85,11 +85,15 @@ impl PostgresOptions {
 
 /// What every session is set to.
 ///
+/// Whatever is asked while somebody waits is to be answered from an index: what the planner knows of a table may be of a time when it was empty, and a
+/// plan that was made then reads all of it. So plans are made once, for any values; what reads whole tables, or differs much by its values, says so.
+///
 /// A statement ends after a minute and a wait for a lock after ten seconds, since somebody waits for the answer; neither ends a wait for the mirror. A session
 /// whose server has been stopped in the middle of a transaction must not hold its locks for long. Compiling queries costs more than they do.
 fn settings(given: &str) -> String {
     format!(
         "-c search_path={SCHEMA} -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=5s \
+         -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan \
          -c jit=off -c max_parallel_workers_per_gather=0 -c TimeZone=UTC {given}"
     )
     .trim_end()

@@ -21,6 +21,7 @@ pub(super) async fn rebuild(s: &Session) -> Work<()> {
         "SELECT room, last_seq, last_hash, last_at, messages, last_message_at FROM room_head ORDER BY room";
     s.batch(
         "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+         SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;
          DELETE FROM amendment; DELETE FROM edit; DELETE FROM mention; UPDATE file SET seq = NULL;
          DELETE FROM search_block; DELETE FROM search_through; DELETE FROM search_again;",
     )
