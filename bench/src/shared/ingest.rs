@@ -1,12 +1,14 @@
 //! Acknowledged posts a second through the chat service, in this process: rights, group commit, PostgreSQL, handing out. Beside it the loop that who
-//! does not commit in groups has: one row a transaction.
+//! does not commit in groups has: a post a transaction through the same store; and, for what the disk allows, one bare row a transaction.
 
-use super::{FIRST_USER, ask, indexed, open, people, postgres, wal};
+use super::{FIRST_USER, ask, draft, indexed, open, people, postgres, wal};
 use crate::figures::{Durations, Row, round};
 use anyhow::Result;
 use holdfast_chat::posting::NewMessage;
 use holdfast_chat::{Caller, Chat, Clock, Options, ServerOptions};
-use holdfast_domain::{ClientId, PrincipalId, RoomId};
+use holdfast_domain::entry::Message;
+use holdfast_domain::{ClientId, EntryBody, PrincipalId, RoomId};
+use holdfast_store::Store;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,11 +23,12 @@ pub(crate) async fn measure(lines: Vec<String>) -> Result<Vec<Row>> {
     let client = ask(&postgres.url()).await?;
     let superuser = ask(&postgres.superuser_url()).await?;
     let lines = Arc::new(lines);
-    let (bare, bare_rate) = bare(&client, &lines).await?;
-    let mut rows = vec![bare];
+    let mut rows = vec![bare(&client, &lines).await?];
 
     let store = Arc::new(open(&postgres.url()).await?);
     people(&*store, SENDERS[SENDERS.len() - 1], ROOMS).await?;
+    let (single, single_rate) = single(&*store, &lines).await?;
+    rows.push(single);
     let server = ServerOptions { name: "bench".into(), address: "http://bench".into(), ..ServerOptions::default() };
     let options = Options { server, client_ids_days: 14, ..Options::default() };
     let chat = Chat::open(store, options, Clock::system()).await?;
@@ -35,7 +38,7 @@ pub(crate) async fn measure(lines: Vec<String>) -> Result<Vec<Row>> {
     for senders in SENDERS {
         let row = window(&chat, senders, &lines, &client).await?;
         let rate = row.values.iter().find(|(name, _)| *name == "per_second").and_then(|(_, v)| v.as_f64());
-        rows.push(row.with("times_bare", round(rate.unwrap_or_default() / bare_rate)));
+        rows.push(row.with("times_single", round(rate.unwrap_or_default() / single_rate)));
     }
     let filling = Instant::now();
     indexed(&client, Duration::from_secs(600)).await?;
@@ -105,8 +108,30 @@ async fn window(chat: &Chat, senders: i64, lines: &Arc<Vec<String>>, client: &to
         .with("wal_bytes_per_post_meanwhile", round(bytes)))
 }
 
+/// All that a post writes, one post a transaction, one after the other.
+async fn single(store: &dyn Store, lines: &[String]) -> Result<(Row, f64)> {
+    let mut durations = Durations::default();
+    let begun = Instant::now();
+    let mut n = 0;
+    while begun.elapsed() < WINDOW {
+        n += 1;
+        let message = Message { text: lines[n % lines.len()].clone(), ..Message::default() };
+        let room = RoomId(1 + i64::try_from(n)? % ROOMS);
+        let one = Instant::now();
+        store.append(vec![draft(room, EntryBody::Message(message))]).await?;
+        durations.add(one.elapsed());
+    }
+    let rate = per_second(&durations, begun.elapsed());
+    Ok((durations.row("the same store, one post a transaction").with("per_second", round(rate)), rate))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a count of some seconds")]
+fn per_second(durations: &Durations, time: Duration) -> f64 {
+    durations.len() as f64 / time.as_secs_f64()
+}
+
 /// One connection, one row a transaction.
-async fn bare(client: &tokio_postgres::Client, lines: &[String]) -> Result<(Row, f64)> {
+async fn bare(client: &tokio_postgres::Client, lines: &[String]) -> Result<Row> {
     client
         .batch_execute(
             "CREATE TABLE bare (id bigserial PRIMARY KEY, author bigint, client_id uuid, hash bytea, body text)",
@@ -123,7 +148,6 @@ async fn bare(client: &tokio_postgres::Client, lines: &[String]) -> Result<(Row,
         client.execute(&insert, &[&1_i64, &uuid::Uuid::new_v4(), &hash, &lines[n % lines.len()]]).await?;
         durations.add(one.elapsed());
     }
-    #[allow(clippy::cast_precision_loss, reason = "a count of some seconds")]
-    let rate = durations.len() as f64 / begun.elapsed().as_secs_f64();
-    Ok((durations.row("bare PostgreSQL, one row a transaction").with("per_second", round(rate)), rate))
+    let rate = per_second(&durations, begun.elapsed());
+    Ok(durations.row("bare PostgreSQL, one row a transaction").with("per_second", round(rate)))
 }
