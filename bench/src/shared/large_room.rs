@@ -100,8 +100,9 @@ async fn fill(client: &tokio_postgres::Client, lines: &[String], entries: i64) -
     }
     client
         .execute(
-            "UPDATE holdfast.room_head SET last_seq = $1, messages = $1 - 1, last_at = 1767225600000 + $1 * 100,
-                    last_message_at = 1767225600000 + $1 * 100, last_hash = sha256(int8send($1)) WHERE room = 1",
+            "UPDATE holdfast.room_head SET last_seq = n, messages = n - 1, last_at = 1767225600000 + n * 100,
+                    last_message_at = 1767225600000 + n * 100, last_hash = sha256(int8send(n))
+             FROM (SELECT $1::bigint) one (n) WHERE room = 1",
             &[&entries],
         )
         .await?;
