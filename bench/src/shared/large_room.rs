@@ -29,7 +29,9 @@ pub(crate) async fn measure(lines: Vec<String>, entries: i64) -> Result<Vec<Row>
     let begun = Instant::now();
     indexed(&client, Duration::from_secs(3_600)).await?;
     let filled = begun.elapsed();
-    client.batch_execute("VACUUM ANALYZE holdfast.entry; VACUUM ANALYZE holdfast.search_block").await?;
+    // Each by itself: it cannot be part of a transaction.
+    client.batch_execute("VACUUM ANALYZE holdfast.entry").await?;
+    client.batch_execute("VACUUM ANALYZE holdfast.search_block").await?;
     let size = client
         .query_one(
             "SELECT (SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'holdfast.entry'::regclass),

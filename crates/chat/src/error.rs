@@ -93,7 +93,8 @@ impl From<StoreError> for ChatError {
         match error {
             StoreError::Full => ChatError::StorageFull,
             StoreError::Taken { what } => ChatError::Conflict(format!("{what} is taken; choose another")),
-            StoreError::Unavailable { why } | StoreError::Away { why } => ChatError::Unavailable(why),
+            StoreError::Unavailable { why } => ChatError::Unavailable(why),
+            StoreError::Away { why } => ChatError::Unavailable(format!("the database is away: {why}")),
             StoreError::Stale => {
                 ChatError::Conflict("somebody else changed this at the same time; look again and repeat it".into())
             }

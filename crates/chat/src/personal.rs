@@ -38,6 +38,8 @@ impl Chat {
             rooms.into_iter().map(|room| (room, self.allow(caller, room, Action::Join).map(|_| ()))).collect();
         let may: Vec<RoomId> = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(room, _)| *room).collect();
         if !may.is_empty() {
+            // A room without a position counts as read to its end when it is followed.
+            self.flush_marks_of(caller.user).await?;
             self.store().follow(caller.user, may).await?;
             self.rooms_changed(caller);
         }

@@ -72,11 +72,14 @@ impl Marks {
 impl Chat {
     /// How far `user` has read these rooms, what he said himself included.
     pub(crate) async fn readings(&self, user: PrincipalId, rooms: Vec<RoomId>) -> Result<Vec<Reading>, StoreError> {
-        let marks = self.inner.marks.of(user);
-        if !marks.is_empty() {
-            self.write_marks(marks).await?;
-        }
+        self.flush_marks_of(user).await?;
         self.store().readings(user, rooms).await
+    }
+
+    /// Writes what is gathered of one person's moves.
+    pub(crate) async fn flush_marks_of(&self, user: PrincipalId) -> Result<(), StoreError> {
+        let marks = self.inner.marks.of(user);
+        if marks.is_empty() { Ok(()) } else { self.write_marks(marks).await }
     }
 
     /// Writes all moves that are gathered.

@@ -154,10 +154,6 @@ impl<'a> Batch<'a> {
             Some(row) => row.try_get(0)?,
             None => 0,
         };
-        let stale = |d: &Draft| d.decided_on.is_some_and(|on| !store.is_still(on, revision));
-        if changes && drafts.iter().any(stale) {
-            return Err(StoreError::Stale.into());
-        }
         let mut ends = HashMap::new();
         for row in heads? {
             let end = read_end(&row)?;
@@ -167,6 +163,12 @@ impl<'a> Batch<'a> {
         for row in sent? {
             let key = (RoomId(row.try_get(0)?), PrincipalId(row.try_get(1)?), row.try_get(2)?);
             before.insert(key, Seq(row.try_get(3)?));
+        }
+        // What was written before is answered as such, whatever has become of the directory since.
+        let is_new = |d: &&Draft| !before.contains_key(&(d.room, d.author, d.client_id.0));
+        let is_stale = |d: &Draft| d.decided_on.is_some_and(|on| !store.is_still(on, revision));
+        if changes && drafts.iter().filter(is_new).any(is_stale) {
+            return Err(StoreError::Stale.into());
         }
         Ok(Batch { session, ends, begun: BTreeSet::new(), before, revision, pending: Pending::default() })
     }

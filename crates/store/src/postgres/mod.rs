@@ -120,6 +120,7 @@ impl PostgresStore {
             #[cfg(test)]
             eager: options.connections == tests::EAGER,
         });
+        inner.start_telling();
         if options.background {
             inner.start(hear);
         }
@@ -182,18 +183,25 @@ async fn set_language(session: &Session, language: &str) -> error::Work<()> {
 }
 
 impl Inner {
-    fn start(self: &Arc<Self>, hear: mpsc::Sender<Heard>) {
+    /// A command tells the servers what it did, as a server does.
+    fn start_telling(&self) {
         // What is only a hint waits for no disk.
         let mut telling = self.config.clone();
         let options = telling.get_options().unwrap_or_default().to_owned();
         telling.options(format!("{options} -c synchronous_commit=off"));
+        self.keep([tokio::spawn(Arc::clone(&self.told).run(telling, self.stopping.clone()))]);
+    }
+
+    fn start(self: &Arc<Self>, hear: mpsc::Sender<Heard>) {
         let stopping = || self.stopping.clone();
-        let tasks = vec![
-            tokio::spawn(Arc::clone(&self.told).run(telling, stopping())),
+        self.keep([
             tokio::spawn(listen::run(self.config.clone(), self.run, hear, stopping())),
             tokio::spawn(watch::run(Arc::clone(self), self.config.clone())),
             tokio::spawn(index::run(Arc::clone(self))),
-        ];
+        ]);
+    }
+
+    fn keep(&self, tasks: impl IntoIterator<Item = JoinHandle<()>>) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
     }
 

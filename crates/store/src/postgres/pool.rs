@@ -105,6 +105,11 @@ impl Pool for PostgresStore {
         let row = row.ok_or_else(|| corrupt("the row of the pool is not there"))?;
         let epoch: i64 = read(row.try_get(0), DOING)?;
         let before = self.inner.watched.epoch.swap(epoch, Ordering::AcqRel);
+        if self.inner.watched.condition() == Condition::OtherEpoch {
+            self.inner.watched.note(Condition::Ready);
+        }
+        // What this server changed before may not be there any more.
+        *self.inner.own_changes.lock().unwrap_or_else(PoisonError::into_inner) = (0, 0);
         if before != epoch {
             tracing::warn!(before, epoch, "writing under another epoch from now on");
         }

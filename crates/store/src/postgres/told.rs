@@ -78,38 +78,46 @@ impl Told {
         self.wake.notify_one();
     }
 
-    /// Tells until `stopping`.
+    /// Tells until `stopping`, and then what is left.
     pub(super) async fn run(self: Arc<Self>, config: Config, stopping: CancellationToken) {
-        const SQL: &str = "SELECT pg_notify('holdfast', p) FROM unnest($1::text[]) p";
         let mut session: Option<Session> = None;
         loop {
-            tokio::select! {
-                () = self.wake.notified() => {}
-                () = stopping.cancelled() => return,
+            let last = tokio::select! {
+                () = self.wake.notified() => false,
+                () = stopping.cancelled() => true,
+            };
+            while !self.send(&config, &mut session).await && !last {
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(250)) => {}
+                    () = stopping.cancelled() => return,
+                }
             }
-            loop {
-                let (entries, notices) = self.take();
-                if notices.is_empty() {
-                    break;
-                }
-                if session.as_ref().is_none_or(|s| !s.is_usable()) {
-                    session = Session::open(&config, None).await.ok();
-                }
-                let sent = match &session {
-                    Some(session) => session.query(SQL, &[&notices]).await.is_ok(),
-                    None => false,
-                };
-                if !sent {
-                    session = None;
-                    // The ends of logs are told when that is possible again; lost signals show by their numbers.
-                    self.entries(entries);
-                    tokio::time::sleep(Duration::from_millis(250)).await;
-                    if stopping.is_cancelled() {
-                        return;
-                    }
-                }
+            if last {
+                return;
             }
         }
+    }
+
+    /// Sends what waits; whether that is done.
+    async fn send(&self, config: &Config, session: &mut Option<Session>) -> bool {
+        const SQL: &str = "SELECT pg_notify('holdfast', p) FROM unnest($1::text[]) p";
+        let (entries, notices) = self.take();
+        if notices.is_empty() {
+            return true;
+        }
+        if session.as_ref().is_none_or(|s| !s.is_usable()) {
+            *session = Session::open(config, None).await.ok();
+        }
+        let sent = match session {
+            Some(session) => session.query(SQL, &[&notices]).await.is_ok(),
+            None => false,
+        };
+        if !sent {
+            *session = None;
+            // The ends of logs are told when that is possible again; lost signals show by their numbers.
+            self.entries(entries);
+        }
+        sent
     }
 
     fn take(&self) -> (HashMap<RoomId, Seq>, Vec<String>) {
