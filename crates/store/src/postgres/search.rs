@@ -273,6 +273,12 @@ impl Searching<'_> {
         let mut as_written = Vec::new();
         let mut amended: BTreeSet<(RoomId, Seq)> = BTreeSet::new();
         for row in &rows {
+            // Kind 1 is a message, and without an edit it reads as it was written.
+            let (kind, payload, edit): (i16, Option<&str>, Option<i64>) =
+                (row.try_get(5)?, row.try_get(7)?, row.try_get(8)?);
+            if kind == 1 && edit.is_none() && payload.is_none_or(|p| !self.wanted.may_be_in(p, self.lexicon)) {
+                continue;
+            }
             let found = Found::read(row)?;
             let entry = &found.entry;
             match &entry.body {
