@@ -23,16 +23,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn set(server: &Server) -> Result<Scene> {
-        server.command(&["user", "add", "bench", "--admin", "--password-stdin"], "the bench's password\n")?;
-        let made = server.command(
-            &[
-                "token", "add", "bench", "--label", "bench", "--json", "--scope", "read", "--scope", "post", "--scope",
-                "manage", "--scope", "admin",
-            ],
-            "",
-        )?;
-        let made: Value = serde_json::from_str(&made)?;
-        let token = made["secret"].as_str().context("no secret in the new token")?.to_owned();
+        let token = administrator(server)?;
         let mut client = Client::connect(&server.address, &token).await?;
         let rooms = client.get(&format!("/api/v1/rooms?q={ROOM}")).await?;
         let room = &rooms["items"][0];
@@ -43,6 +34,20 @@ impl Scene {
     pub(crate) async fn client(&self, server: &Server) -> Result<Client> {
         Client::connect(&server.address, &self.token).await
     }
+}
+
+/// Makes an administrator, and answers a token of his for everything.
+pub(crate) fn administrator(server: &Server) -> Result<String> {
+    server.command(&["user", "add", "bench", "--admin", "--password-stdin"], "the bench's password\n")?;
+    let made = server.command(
+        &[
+            "token", "add", "bench", "--label", "bench", "--json", "--scope", "read", "--scope", "post", "--scope",
+            "manage", "--scope", "admin",
+        ],
+        "",
+    )?;
+    let made: Value = serde_json::from_str(&made)?;
+    Ok(made["secret"].as_str().context("no secret in the new token")?.to_owned())
 }
 
 /// Imports logs and tells how fast that was.

@@ -3,11 +3,12 @@
 
 use super::postgres;
 use crate::client::Client;
+use crate::data::administrator;
 use crate::figures::{Row, round};
 use crate::server::Server;
 use anyhow::{Context, Result};
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,16 +40,7 @@ async fn with(binary: &Path, folder: &Path, servers: usize) -> Result<Row> {
         running.push(Server::start_with(binary, &data, &settings).await?);
     }
     let first = running.first().context("no server")?;
-    first.command(&["user", "add", "bench", "--admin", "--password-stdin"], "the bench's password\n")?;
-    let made = first.command(
-        &[
-            "token", "add", "bench", "--label", "bench", "--json", "--scope", "read", "--scope", "post", "--scope",
-            "manage", "--scope", "admin",
-        ],
-        "",
-    )?;
-    let made: Value = serde_json::from_str(&made)?;
-    let token = made["secret"].as_str().context("no secret in the new token")?.to_owned();
+    let token = administrator(first)?;
     let mut admin = Client::connect(&first.address, &token).await?;
     let category = admin.post("/api/v1/categories", &json!({"name": "Bench", "allowed": [1]})).await?;
     let room = admin

@@ -58,7 +58,7 @@ impl Chat {
     async fn hand_out(&self, entry: &Entry) {
         let room = entry.room;
         // Whoever said something need not wait until what others said before it is read; whoever changed something sees it changed.
-        let later = || !entry.body.as_ref().is_some_and(changes_directory) && self.hand_out_later(room);
+        let later = || !entry.body.as_ref().is_some_and(EntryBody::changes_directory) && self.hand_out_later(room);
         {
             let _order = match self.handing_now(room) {
                 Some(order) => order,
@@ -88,7 +88,7 @@ impl Chat {
     fn hand_out_as(&self, entry: &Entry, row: impl FnOnce() -> Row) -> Published {
         let (room, seq) = (entry.room, entry.seq);
         if let Some(body) = &entry.body
-            && changes_directory(body)
+            && body.changes_directory()
             && self.hub().published(room).next() == seq
         {
             self.inner.directory.write().unwrap_or_else(PoisonError::into_inner).apply(room, body);
@@ -196,25 +196,5 @@ impl Chat {
         for user in self.hub().connected_users() {
             self.hub().tell_user(user, Event::RoomsChanged);
         }
-    }
-}
-
-/// Whether an entry changes what the directory knows.
-fn changes_directory(body: &EntryBody) -> bool {
-    match body {
-        EntryBody::Room(_)
-        | EntryBody::Roles(_)
-        | EntryBody::Category(_)
-        | EntryBody::CategoryDeleted { .. }
-        | EntryBody::User(_)
-        | EntryBody::Group(_)
-        | EntryBody::GroupDeleted { .. }
-        | EntryBody::RoomDeleted { .. } => true,
-        EntryBody::Message(_)
-        | EntryBody::Edit(_)
-        | EntryBody::Retraction { .. }
-        | EntryBody::Removal(_)
-        | EntryBody::Purge { .. }
-        | EntryBody::Act(_) => false,
     }
 }

@@ -304,6 +304,26 @@ impl EntryBody {
         }
     }
 
+    /// Whether it changes what the [`crate::Directory`] knows: rooms and their lists, categories, users, groups.
+    pub fn changes_directory(&self) -> bool {
+        match self {
+            EntryBody::Room(_)
+            | EntryBody::Roles(_)
+            | EntryBody::Category(_)
+            | EntryBody::CategoryDeleted { .. }
+            | EntryBody::User(_)
+            | EntryBody::Group(_)
+            | EntryBody::GroupDeleted { .. }
+            | EntryBody::RoomDeleted { .. } => true,
+            EntryBody::Message(_)
+            | EntryBody::Edit(_)
+            | EntryBody::Retraction { .. }
+            | EntryBody::Removal(_)
+            | EntryBody::Purge { .. }
+            | EntryBody::Act(_) => false,
+        }
+    }
+
     /// The payload that is stored and hashed: JSON without the kind.
     pub fn encode(&self) -> String {
         let written = match self {

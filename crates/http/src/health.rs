@@ -40,13 +40,14 @@ async fn is_live() -> Json<Health> {
 /// What is wrong with the database, if anything is; a full disk has a code of its own.
 fn of_database(door: &Door) -> Option<Problem> {
     let condition = door.chat.database().condition;
-    let what = match Condition::ALL.into_iter().find(|c| c.word() == condition)? {
+    let what = match condition {
         Condition::Ready | Condition::Full => return None,
         Condition::Gone => "it cannot be reached",
         Condition::ReadOnly => "it takes no writes: it is a standby, or was made read-only",
         Condition::OtherEpoch => "it was replaced by another, and everything is being read anew",
     };
-    let detail = format!("the database is {condition}: {what}; this server goes on by itself when that is over");
+    let detail =
+        format!("the database is {}: {what}; this server goes on by itself when that is over", condition.word());
     Some(Problem::new(Code::Unavailable, detail).after(SOON))
 }
 

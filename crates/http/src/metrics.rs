@@ -205,12 +205,12 @@ struct NoDatabase;
 
 impl Collector for NoDatabase {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        database_condition(&mut encoder, Condition::Gone.word())
+        database_condition(&mut encoder, Condition::Gone)
     }
 }
 
-fn database_condition(encoder: &mut DescriptorEncoder, holds: &str) -> Result<(), fmt::Error> {
-    let conditions = Condition::ALL.map(|c| ("condition", c.word(), c.word() == holds));
+fn database_condition(encoder: &mut DescriptorEncoder, holds: Condition) -> Result<(), fmt::Error> {
+    let conditions = Condition::ALL.map(|c| ("condition", c.word(), c == holds));
     one_of(encoder, "database_condition", "How the database is: 1 at the one that holds", &conditions)
 }
 

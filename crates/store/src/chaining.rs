@@ -1,7 +1,8 @@
 //! How a log grows, whatever keeps it: the next entry's number, time and hash.
 
+use crate::Result;
+use crate::error::{corrupt, unavailable};
 use crate::log::Head;
-use crate::{Result, StoreError};
 use holdfast_domain::chain::{Digest, Header, Payload, Stored, genesis, link};
 use holdfast_domain::entry::Kind;
 use holdfast_domain::{ClientId, Entry, EntryBody, PrincipalId, RoomId, Seq, Time};
@@ -51,7 +52,7 @@ impl End {
     ) -> Result<Chained> {
         let (room, seq, at) = (self.room, self.head.seq.next(), at.max(self.at));
         if seq > Seq::MAX {
-            return Err(StoreError::Unavailable { why: format!("the log of room {room} is full") });
+            return Err(unavailable(format!("the log of room {room} is full")));
         }
         let kind = body.kind();
         let header = Header { room, seq, at, author, client_id, kind: kind.code() };
@@ -76,12 +77,10 @@ impl End {
     /// Moves to an entry that was brought in exactly as it was elsewhere.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if it does not follow in room, number, time or hash.
+    /// [`crate::StoreError::Corrupt`] if it does not follow in room, number, time or hash.
     pub(crate) fn follow(&mut self, stored: &Stored) -> Result<Followed> {
         let header = &stored.header;
-        let wrong = |what: &str| {
-            Err(StoreError::Corrupt { what: format!("entry {} of room {} {what}", header.seq, header.room) })
-        };
+        let wrong = |what: &str| Err(corrupt(format!("entry {} of room {} {what}", header.seq, header.room)));
         if header.room != self.room {
             return wrong("came among those of another room");
         }

@@ -1,6 +1,7 @@
 //! Moving a pool from the embedded store to PostgreSQL: the logs entry by entry, each checked to follow from the one before it, and then what
 //! does not follow from them. Broken off, it goes on where it stopped.
 
+use crate::error::corrupt;
 use crate::kept::{TABLES, There};
 use crate::log::Head;
 use crate::postgres::PostgresStore;
@@ -118,19 +119,18 @@ async fn compare(from: &SqliteStore, to: &PostgresStore) -> Result<()> {
         return Err(differs(*room, "does not end as it did"));
     }
     if ours.len() != theirs.len() {
-        return Err(StoreError::Corrupt { what: "the copy has not as many logs as the source".into() });
+        return Err(corrupt("the copy has not as many logs as the source"));
     }
     for table in &TABLES {
         let (ours, theirs) = (from.count_kept(table).await?, to.count_kept(table).await?);
         // Client ids of imported messages come with the logs too, for ever.
         if ours != theirs && !(table.name == "sent" && theirs > ours) {
-            let what = format!("{theirs} rows of “{}” were copied of {ours}", table.name);
-            return Err(StoreError::Corrupt { what });
+            return Err(corrupt(format!("{theirs} rows of “{}” were copied of {ours}", table.name)));
         }
     }
     Ok(())
 }
 
 fn differs(room: RoomId, what: &str) -> StoreError {
-    StoreError::Corrupt { what: format!("the log of room {room} {what}") }
+    corrupt(format!("the log of room {room} {what}"))
 }

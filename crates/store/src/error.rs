@@ -57,3 +57,19 @@ pub enum StoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
+
+pub(crate) fn taken(what: impl Into<String>) -> StoreError {
+    StoreError::Taken { what: what.into() }
+}
+
+pub(crate) fn missing(what: impl Into<String>) -> StoreError {
+    StoreError::Missing { what: what.into() }
+}
+
+pub(crate) fn unavailable(why: impl Into<String>) -> StoreError {
+    StoreError::Unavailable { why: why.into() }
+}
+
+pub(crate) fn corrupt(what: impl Into<String>) -> StoreError {
+    StoreError::Corrupt { what: what.into() }
+}

@@ -12,10 +12,12 @@
 //! promises; each says where it promises less.
 
 pub mod accounts;
+mod best;
 mod chaining;
 #[cfg(test)]
 pub mod conformance;
 pub mod copy;
+mod directory_words;
 pub mod error;
 pub mod files;
 mod kept;

@@ -106,6 +106,20 @@ pub struct Row {
     pub removed: Option<Removed>,
 }
 
+impl Row {
+    /// Title and text of a message as it reads now, if it is in sight.
+    pub fn reads_now(&self) -> Option<(Option<&str>, &str)> {
+        if self.removed.is_some() {
+            return None;
+        }
+        match (&self.edited, &self.entry.body) {
+            (Some(edited), _) => Some((edited.title.as_deref(), &edited.text)),
+            (None, Some(EntryBody::Message(m))) => Some((m.title.as_deref(), &m.text)),
+            _ => None,
+        }
+    }
+}
+
 /// The latest edit of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edited {

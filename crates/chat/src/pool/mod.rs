@@ -21,7 +21,7 @@ use crate::change::{Mode, Outcome};
 use crate::error::{ChatError, Result};
 use crate::service::Chat;
 use holdfast_domain::RoomId;
-use holdfast_store::pool::{Pool, PoolState, Server};
+use holdfast_store::pool::{Condition, Pool, PoolState, Server};
 use peers::Peers;
 use signal::Signal;
 use standing::{Known, STALE, is_alive, millis, standing_of};
@@ -128,8 +128,8 @@ impl Chat {
     /// How the database is. Cheap.
     pub fn database(&self) -> DatabaseView {
         match self.store().pool() {
-            Some(pool) => DatabaseView { condition: pool.condition().word(), round_trip: pool.round_trip() },
-            None => DatabaseView { condition: holdfast_store::pool::Condition::Ready.word(), round_trip: None },
+            Some(pool) => DatabaseView { condition: pool.condition(), round_trip: pool.round_trip() },
+            None => DatabaseView { condition: Condition::Ready, round_trip: None },
         }
     }
 
@@ -241,5 +241,5 @@ fn view(pool: &dyn Pool, state: &PoolState, servers: Vec<Server>) -> PoolView {
         })
         .collect();
     views.sort_by_key(|v| (place(&v.name).unwrap_or(usize::MAX), v.name.clone()));
-    PoolView { epoch: state.epoch, chosen: state.chosen, servers: views, condition: pool.condition().word() }
+    PoolView { epoch: state.epoch, chosen: state.chosen, servers: views, condition: pool.condition() }
 }

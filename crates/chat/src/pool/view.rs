@@ -1,6 +1,7 @@
 //! What the pool is shown as: its servers, the state of its database, and the changes that can be asked for.
 
 use holdfast_domain::Time;
+use holdfast_store::pool::Condition;
 use std::time::Duration;
 
 /// What a server is to the pool just now.
@@ -34,8 +35,8 @@ impl Standing {
 /// How the database is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DatabaseView {
-    /// `ready`, or what is wrong: see [`holdfast_store::pool::Condition::word`].
-    pub condition: &'static str,
+    /// Whether it takes writes, or what is wrong.
+    pub condition: Condition,
     /// How long it takes to answer: the least of the last measurements. `None` of an embedded one, and before the first.
     pub round_trip: Option<Duration>,
 }
@@ -49,8 +50,8 @@ pub struct PoolView {
     pub chosen: bool,
     /// Its servers, the active ones first, in the order of the list; then the others by name.
     pub servers: Vec<ServerView>,
-    /// How the database is, as this server sees it: see [`DatabaseView::condition`].
-    pub condition: &'static str,
+    /// How the database is, as this server sees it.
+    pub condition: Condition,
 }
 
 /// A server of the pool.

@@ -24,7 +24,7 @@ pub(crate) enum Verb {
     Active(Active),
     /// Forget a server that is gone for good
     #[command(
-        after_help = "It must not be on the list of active servers, and have been silent for 10 s. One that comes back is known again.\n\nExample:\n  holdfast pool forget chat-3 --what-if"
+        after_help = "It must not be on the list of active servers, and have stopped or been silent for 10 s. One that comes back is known again.\n\nExample:\n  holdfast pool forget chat-3 --what-if"
     )]
     Forget {
         /// The server's name

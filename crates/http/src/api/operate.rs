@@ -136,7 +136,7 @@ async fn status(State(door): State<Door>, By(caller): By) -> Result<Json<Status>
             entries: facts.as_ref().map(|f| f.entries),
             engine: facts.as_ref().map(|f| f.engine.clone()),
             path: facts.map(|f| f.location),
-            condition: door.chat.database().condition,
+            condition: door.chat.database().condition.word(),
             round_trip_ms: super::pool::round_trip_ms(&door),
         },
     }))

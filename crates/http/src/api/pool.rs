@@ -93,7 +93,8 @@ impl Pool {
     async fn of(door: &Door, view: PoolView) -> Self {
         let facts = tokio::time::timeout(PATIENCE, door.chat.store_facts()).await.ok().and_then(|facts| facts.ok());
         let (engine, location) = facts.map(|f| (f.engine, f.location)).unzip();
-        let database = PoolDatabase { engine, location, condition: view.condition, round_trip_ms: round_trip_ms(door) };
+        let database =
+            PoolDatabase { engine, location, condition: view.condition.word(), round_trip_ms: round_trip_ms(door) };
         let servers = view.servers.into_iter().map(PoolServer::from).collect();
         Self { epoch: view.epoch, chosen: view.chosen, database, servers }
     }

@@ -286,7 +286,7 @@ pub(crate) async fn mentions_are_listed(store: Arc<dyn Store>) {
     assert_eq!(list(&[ROOM], 100).await.len(), 3);
 }
 
-fn asking(text: &str) -> Query {
+pub(crate) fn asking(text: &str) -> Query {
     Query {
         text: text.into(),
         words: Words::All,

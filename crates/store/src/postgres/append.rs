@@ -23,11 +23,18 @@ use uuid::Uuid;
 
 const DOING: &str = "writing to the logs";
 
+/// The columns that [`read_end`] reads.
+macro_rules! head_columns {
+    () => {
+        "SELECT room, last_seq, last_hash, last_at, messages, last_message_at FROM room_head "
+    };
+}
+pub(super) use head_columns;
+
 const EPOCH: &str = "SELECT epoch FROM pool WHERE id = 1 FOR SHARE";
 const REVISION: &str = "SELECT n FROM revision WHERE id = 1 FOR UPDATE";
 const BUMP: &str = "UPDATE revision SET n = n + 1 WHERE id = 1";
-const HEADS: &str = "SELECT room, last_seq, last_hash, last_at, messages, last_message_at FROM room_head
-    WHERE room = ANY($1) ORDER BY room FOR UPDATE";
+const HEADS: &str = concat!(head_columns!(), "WHERE room = ANY($1) ORDER BY room FOR UPDATE");
 const SENT_BEFORE: &str = "SELECT s.room, s.author, s.client_id, s.seq
     FROM unnest($1::bigint[], $2::bigint[], $3::uuid[]) u (room, author, client_id)
     JOIN sent s ON s.room = u.room AND s.author = u.author AND s.client_id = u.client_id";
@@ -45,8 +52,7 @@ const MOVE_HEADS: &str = "UPDATE room_head h
     WHERE h.room = u.room";
 const NEW_HEADS: &str = "INSERT INTO room_head (room, last_seq, last_hash, last_at, messages, last_message_at)
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[])";
-const TAKE_FILES: &str =
-    "UPDATE file SET seq = $3 WHERE id = ANY($1) AND room = $2 AND seq IS NULL AND ref IS NOT NULL";
+const TAKE_FILES: &str = "UPDATE file SET seq = $3 WHERE id = $1 AND room = $2 AND seq IS NULL AND ref IS NOT NULL";
 /// Writes something that changes nothing, so that the commit waits for the mirror: an entry that is there already may not be on it yet.
 const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'holdfast', '')";
 
@@ -79,7 +85,7 @@ pub(super) async fn append(store: &Inner, drafts: Vec<Draft>) -> Result<Vec<Appe
 
 async fn transact(store: &Inner, session: &Session, drafts: Vec<Draft>) -> Result<Vec<Appended>> {
     session.prepare(&USUAL).await.map_err(|e| e.while_doing(DOING))?;
-    let changes = drafts.iter().any(|d| directory::is_change(&d.body));
+    let changes = drafts.iter().any(|d| d.body.changes_directory());
     let mut batch = match Batch::begin(store, session, &drafts, changes).await {
         Ok(batch) => batch,
         Err(e) => return Err(roll_back(session, e.while_doing(DOING)).await),
@@ -365,7 +371,7 @@ pub(super) async fn insert_mentions(session: &Session, mentions: &[(i64, i64, i6
     Ok(())
 }
 
-/// The end of a log, from the columns of [`HEADS`].
+/// The end of a log, from the columns of `head_columns`.
 pub(super) fn read_end(r: &Row) -> Work<End> {
     let room = RoomId(r.try_get(0)?);
     let hash = Digest::from_bytes(r.try_get(2)?)
@@ -506,11 +512,8 @@ fn rooms_of(draft: &Draft) -> impl Iterator<Item = RoomId> + use<> {
 
 /// Gives a message the files that it names.
 async fn take_files(session: &Session, entry: &Entry, message: &Message) -> Work<()> {
-    if message.files.is_empty() {
-        return Ok(());
-    }
     for file in &message.files {
-        if session.execute(TAKE_FILES, &[&vec![file.id.0], &entry.room.0, &entry.seq.0]).await? != 1 {
+        if session.execute(TAKE_FILES, &[&file.id.0, &entry.room.0, &entry.seq.0]).await? != 1 {
             return Err(missing(format!("the file “{}”", file.name)).into());
         }
     }

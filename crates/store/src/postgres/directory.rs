@@ -3,22 +3,13 @@
 use super::amend;
 use super::error::{Fail, Work, corrupt, taken, unavailable};
 use super::session::Session;
+use crate::directory_words::{CATEGORY, GROUP, PEOPLE, PLACES, ROOM, USER, number_word, role_of, role_word};
 use crate::projections::{Numbered, Snapshot};
 use holdfast_domain::room::{Role, RoleChange, Roles, Room};
 use holdfast_domain::{EntryBody, PrincipalId, RoomId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-
-const ROOM: &str = "room";
-const CATEGORY: &str = "category";
-const USER: &str = "user";
-const GROUP: &str = "group";
-
-/// The space of names that rooms and categories share.
-const PLACES: &str = "places";
-/// The space of names that users and groups share.
-const PEOPLE: &str = "people";
 
 /// Rooms, categories, users and groups as they are to be, gathered so that many are written at once: an import makes a thousand authors in a
 /// batch.
@@ -154,21 +145,6 @@ pub(super) async fn apply(s: &Session, room: RoomId, body: &EntryBody) -> Work<(
     }
 }
 
-/// Whether an entry changes the directory: see [`crate::pool::Turn`].
-pub(super) fn is_change(body: &EntryBody) -> bool {
-    matches!(
-        body,
-        EntryBody::Room(_)
-            | EntryBody::Roles(_)
-            | EntryBody::RoomDeleted { .. }
-            | EntryBody::Category(_)
-            | EntryBody::CategoryDeleted { .. }
-            | EntryBody::User(_)
-            | EntryBody::Group(_)
-            | EntryBody::GroupDeleted { .. }
-    )
-}
-
 /// Keeps that a room was deleted, so that it does not begin again.
 pub(super) async fn note_deleted(s: &Session, room: RoomId) -> Work<()> {
     s.execute("INSERT INTO deleted_room (room) VALUES ($1) ON CONFLICT DO NOTHING", &[&room.0]).await?;
@@ -185,10 +161,7 @@ pub(super) async fn snapshot(s: &Session) -> Work<Snapshot> {
     let mut roles: BTreeMap<RoomId, Roles> = BTreeMap::new();
     for r in s.query("SELECT room, role, principal FROM role", &[]).await? {
         let word: &str = r.try_get(1)?;
-        let role = Role::ALL
-            .into_iter()
-            .find(|role| role_word(*role) == word)
-            .ok_or_else(|| corrupt(format!("{word} is no list of a room")))?;
+        let role = role_of(word)?;
         roles.entry(RoomId(r.try_get(0)?)).or_default().list_mut(role).insert(PrincipalId(r.try_get(2)?));
     }
     let rooms: Vec<Room> = all(s, ROOM).await?;
@@ -229,14 +202,6 @@ pub(super) fn check_numbers(what: Numbered, first: i64, count: u32) -> crate::Re
     Ok(first)
 }
 
-pub(super) fn number_word(what: Numbered) -> &'static str {
-    match what {
-        Numbered::Room => "room",
-        Numbered::Category => "category",
-        Numbered::Principal => "principal",
-    }
-}
-
 async fn forget(s: &Session, kind: &str, id: i64) -> Work<()> {
     s.execute("DELETE FROM directory WHERE kind = $1 AND id = $2", &[&kind, &id]).await?;
     Ok(())
@@ -266,12 +231,4 @@ async fn all<T: DeserializeOwned>(s: &Session, kind: &str) -> Work<Vec<T>> {
             Ok(serde_json::from_str(state).map_err(|e| corrupt(format!("{kind} {id}: {e}")))?)
         })
         .collect()
-}
-
-fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Member => "member",
-        Role::Manager => "manager",
-        Role::Presenter => "presenter",
-    }
 }

@@ -4,6 +4,7 @@
 //! changed; while a commit was under way nobody knows; and what only read can be repeated.
 
 use crate::StoreError;
+pub(super) use crate::error::{corrupt, missing, taken, unavailable};
 use std::error::Error as _;
 use std::io;
 use tokio_postgres::error::SqlState;
@@ -108,22 +109,6 @@ pub(super) fn plain(e: &tokio_postgres::Error) -> String {
     }
 }
 
-pub(super) fn taken(what: impl Into<String>) -> StoreError {
-    StoreError::Taken { what: what.into() }
-}
-
-pub(super) fn missing(what: impl Into<String>) -> StoreError {
-    StoreError::Missing { what: what.into() }
-}
-
-pub(super) fn unavailable(why: impl Into<String>) -> StoreError {
-    StoreError::Unavailable { why: why.into() }
-}
-
 pub(super) fn away(why: impl Into<String>) -> StoreError {
     StoreError::Away { why: why.into() }
-}
-
-pub(super) fn corrupt(what: impl Into<String>) -> StoreError {
-    StoreError::Corrupt { what: what.into() }
 }

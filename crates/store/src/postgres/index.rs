@@ -6,8 +6,8 @@
 
 use super::Inner;
 use super::error::Work;
-use super::row::{Found, found_columns, load_rows};
-use super::search::{author_word, reads_now, room_word};
+use super::row::{Found, load_rows, messages_and_edits};
+use super::search::{author_word, room_word};
 use super::session::Session;
 use super::words::{Lexicon, tokens};
 use crate::Result;
@@ -166,15 +166,7 @@ struct Words {
 
 /// The words of the messages in these parts as they read now, and of those that edits in them changed; by room and number of the entry.
 async fn read(s: &Session, parts: &[Part]) -> Work<BTreeMap<(i64, i64), Vec<Words>>> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        found_columns!(),
-        ", coalesce(e.said, e.at) FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) u (room, first, last)
-         JOIN entry e ON e.room = u.room AND e.seq BETWEEN u.first AND u.last AND e.kind IN (1, 2)
-         LEFT JOIN amendment a ON a.room = e.room AND a.seq = e.seq"
-    );
-    let column = |of: fn(&Part) -> i64| parts.iter().map(of).collect::<Vec<i64>>();
-    let rows = s.query(SQL, &[&column(|p| p.room), &column(|p| p.first), &column(|p| p.last)]).await?;
+    let rows = messages_and_edits(s, parts.iter().map(|p| (p.room, p.first, p.last))).await?;
     let mut read: BTreeMap<(i64, i64), Vec<Words>> = BTreeMap::new();
     // Where the words of an amended message go: to its own entry, and to the edits of it.
     let mut amended: BTreeMap<(RoomId, Seq), BTreeSet<(i64, i64)>> = BTreeMap::new();
@@ -211,7 +203,7 @@ async fn read(s: &Session, parts: &[Part]) -> Work<BTreeMap<(i64, i64), Vec<Word
 }
 
 fn words_now(row: &Row) -> Option<Words> {
-    let (title, text) = reads_now(row)?;
+    let (title, text) = row.reads_now()?;
     let shown_at = row.entry.shown_at().millis();
     Some(Words { shown_at, author: row.entry.author.0, words: words_of(title, text) })
 }

@@ -1,6 +1,6 @@
 //! The logs: what is read of them. How they are written is in [`super::append`].
 
-use super::append::{self, find_sent, read_end};
+use super::append::{self, find_sent, head_columns, read_end};
 use super::error::Work;
 use super::row::{Found, complete, entry_columns, found_columns, kind_code, load_entries, load_rows};
 use super::session::Session;
@@ -17,12 +17,6 @@ use std::sync::Arc;
 
 /// Client ids that one statement forgets: so many are done in a moment, and posts come in between.
 const FORGET_AT_ONCE: i64 = 10_000;
-
-macro_rules! head_columns {
-    () => {
-        "SELECT room, last_seq, last_hash, last_at, messages, last_message_at FROM room_head "
-    };
-}
 
 #[async_trait]
 impl RoomLog for PostgresStore {

@@ -2,6 +2,7 @@
 
 use super::{PostgresStore, directory, read};
 use crate::Result;
+use crate::directory_words::number_word;
 use crate::projections::{Numbered, Projections, Snapshot};
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
@@ -14,7 +15,7 @@ impl Projections for PostgresStore {
 
     async fn next_numbers(&self, what: Numbered, count: u32) -> Result<i64> {
         const DOING: &str = "giving numbers";
-        let values: super::session::Params<'_> = &[&directory::number_word(what), &i64::from(count)];
+        let values: super::session::Params<'_> = &[&number_word(what), &i64::from(count)];
         let row = self.inner.sessions.write_one(DOING, directory::NEXT_NUMBERS, values).await?;
         let row = row.map_err(|e| e.while_doing(DOING))?;
         let row = row.ok_or_else(|| super::error::corrupt("the row of a number is not there"))?;

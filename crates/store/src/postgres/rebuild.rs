@@ -1,6 +1,6 @@
 //! Makes every projection anew from the logs.
 
-use super::append::{Heads, insert_mentions, project, read_end};
+use super::append::{Heads, insert_mentions, project};
 use super::directory::{self, Puts};
 use super::error::Work;
 use super::row::{entry, entry_columns};
@@ -17,8 +17,7 @@ const PORTION: i64 = 2_000;
 /// Walks all logs from their first entries on. Client ids and what belongs to one person do not follow from the logs and stay. The search index is
 /// emptied, and filled again behind the logs.
 pub(super) async fn rebuild(s: &Session) -> Work<()> {
-    const ROOMS: &str =
-        "SELECT room, last_seq, last_hash, last_at, messages, last_message_at FROM room_head ORDER BY room";
+    const ROOMS: &str = "SELECT room FROM room_head ORDER BY room";
     s.batch(
         "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
          SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;
@@ -29,7 +28,7 @@ pub(super) async fn rebuild(s: &Session) -> Work<()> {
     directory::clear(s).await?;
     let mut rooms = Vec::new();
     for row in s.query(ROOMS, &[]).await? {
-        rooms.push(read_end(&row)?.room);
+        rooms.push(RoomId(row.try_get(0)?));
     }
     let mut walk = Walk { session: s, directory: Directory::new(), deleted: BTreeSet::new() };
     for room in rooms {

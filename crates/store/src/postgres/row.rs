@@ -124,6 +124,28 @@ pub(super) async fn load_rows(session: &Session, wanted: &BTreeSet<(RoomId, Seq)
     complete(session, rows.iter().map(Found::read).collect::<Work<_>>()?).await
 }
 
+/// The messages of stretches of logs (room, first and last number), and the edits in them: the columns of `found_columns`, and as twelfth when it is
+/// shown.
+pub(super) async fn messages_and_edits(
+    session: &Session,
+    stretches: impl Iterator<Item = (i64, i64, i64)>,
+) -> Work<Vec<tokio_postgres::Row>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        found_columns!(),
+        ", coalesce(e.said, e.at) FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) u (room, first, last)
+         JOIN entry e ON e.room = u.room AND e.seq BETWEEN u.first AND u.last AND e.kind IN (1, 2)
+         LEFT JOIN amendment a ON a.room = e.room AND a.seq = e.seq"
+    );
+    let (mut rooms, mut firsts, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
+    for (room, first, last) in stretches {
+        rooms.push(room);
+        firsts.push(first);
+        lasts.push(last);
+    }
+    session.query(SQL, &[&rooms, &firsts, &lasts]).await
+}
+
 /// Something that cannot be right in an entry.
 pub(super) fn damaged(room: RoomId, seq: Seq, what: impl std::fmt::Display) -> StoreError {
     corrupt(format!("entry {seq} of room {room}: {what}"))

@@ -7,10 +7,11 @@
 
 use super::PostgresStore;
 use super::error::Work;
-use super::row::{Found, found_columns, load_rows};
+use super::row::{Found, load_rows, messages_and_edits};
 use super::session::Session;
 use super::words::{Lexicon, MOST_WORDS, Token, Wanted, any, tokens};
 use crate::Result;
+use crate::best::Best;
 use crate::log::Row;
 use crate::search::{self, Hits, Order, Query, Search};
 use async_trait::async_trait;
@@ -79,13 +80,9 @@ async fn search(s: &Session, lexicon: &Lexicon, query: &Query) -> Work<Hits> {
         query,
         wanted: Wanted::new(&words, query.words, lexicon),
         rooms: rooms.into_iter().collect(),
-        best: Best { order: query.order, wanted: query.limit.saturating_add(1), places: Vec::new() },
+        best: Best::new(query.order, query.limit.saturating_add(1)),
         looked_at: HashSet::new(),
     };
-    if !words.is_empty() && search.wanted.is_empty() {
-        // Only words too common to count: they would be everywhere, so they narrow nothing down.
-        search.wanted = Wanted::new(&[], query.words, lexicon);
-    }
     if !search.rooms.is_empty() && query.limit > 0 {
         search.unindexed().await?;
         search.stretches().await?;
@@ -99,7 +96,7 @@ struct Searching<'a> {
     query: &'a Query,
     wanted: Wanted,
     rooms: Vec<i64>,
-    best: Best,
+    best: Best<Place>,
     /// Stretches, by room and first number.
     looked_at: HashSet<(i64, i64)>,
 }
@@ -186,8 +183,8 @@ impl Searching<'_> {
     /// Whether a message shown at this time could still be among the answers.
     fn can_help(&self, best: i64) -> bool {
         match (self.query.order, self.best.worst()) {
-            (Order::Newest, Some(worst)) => best >= worst,
-            (Order::Oldest, Some(worst)) => best <= worst,
+            (Order::Newest, Some(worst)) => best >= worst.0,
+            (Order::Oldest, Some(worst)) => best <= worst.0,
             (_, None) => true,
         }
     }
@@ -249,8 +246,8 @@ impl Searching<'_> {
             }
         }
         match (self.query.order, self.best.worst()) {
-            (Order::Newest, Some(worst)) => from = from.max(worst),
-            (Order::Oldest, Some(worst)) => until = until.min(worst),
+            (Order::Newest, Some(worst)) => from = from.max(worst.0),
+            (Order::Oldest, Some(worst)) => until = until.min(worst.0),
             _ => {}
         }
         (from, until)
@@ -258,18 +255,11 @@ impl Searching<'_> {
 
     /// Looks at the messages of stretches, and at those that edits in them changed.
     async fn look_at(&mut self, blocks: &[Block]) -> Work<()> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            found_columns!(),
-            ", coalesce(e.said, e.at) FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) u (room, first, last)
-             JOIN entry e ON e.room = u.room AND e.seq BETWEEN u.first AND u.last AND e.kind IN (1, 2)
-             LEFT JOIN amendment a ON a.room = e.room AND a.seq = e.seq"
-        );
         if blocks.is_empty() {
             return Ok(());
         }
-        let column = |of: fn(&Block) -> i64| blocks.iter().map(of).collect::<Vec<i64>>();
-        let rows = self.session.query(SQL, &[&column(|b| b.room), &column(|b| b.first), &column(|b| b.last)]).await?;
+        let stretches = blocks.iter().map(|b| (b.room, b.first, b.last));
+        let rows = messages_and_edits(self.session, stretches).await?;
         let mut as_written = Vec::new();
         let mut amended: BTreeSet<(RoomId, Seq)> = BTreeSet::new();
         for row in &rows {
@@ -304,7 +294,7 @@ impl Searching<'_> {
             }
         }
         for row in load_rows(self.session, &amended).await? {
-            if let Some((title, text)) = reads_now(&row) {
+            if let Some((title, text)) = row.reads_now() {
                 let entry = &row.entry;
                 let place = (entry.shown_at().millis(), entry.room.0, entry.seq.0);
                 messages.push((place, entry.author, Texts::of(title, text)));
@@ -340,7 +330,7 @@ impl Searching<'_> {
         let (limit, places) = (self.query.limit, &self.best.places);
         let mut hits = load(self.session, places, limit).await?;
         let texts: Vec<Vec<Token>> =
-            hits.found.iter().map(|f| tokens(reads_now(&f.row).map_or("", |(_, text)| text))).collect();
+            hits.found.iter().map(|f| tokens(f.row.reads_now().map_or("", |(_, text)| text))).collect();
         self.lexicon.learn(self.session, texts.iter().flatten().map(|t| t.word.as_str())).await?;
         for (found, text) in hits.found.iter_mut().zip(&texts) {
             found.marks = self.wanted.marks(text, self.lexicon);
@@ -371,44 +361,6 @@ impl Texts {
 
     fn words(&self) -> impl Iterator<Item = &str> {
         self.title.iter().chain(&self.text).map(|t| t.word.as_str())
-    }
-}
-
-/// Title and text of a message as it reads now, if it is in sight.
-pub(super) fn reads_now(row: &Row) -> Option<(Option<&str>, &str)> {
-    if row.removed.is_some() {
-        return None;
-    }
-    match (&row.edited, &row.entry.body) {
-        (Some(edited), _) => Some((edited.title.as_deref(), &edited.text)),
-        (None, Some(EntryBody::Message(m))) => Some((m.title.as_deref(), &m.text)),
-        _ => None,
-    }
-}
-
-/// The best places so far, best first, as many as are wanted.
-struct Best {
-    order: Order,
-    wanted: usize,
-    places: Vec<Place>,
-}
-
-impl Best {
-    /// Adds one, if it is good enough and not there.
-    fn push(&mut self, place: Place) {
-        let at = match self.order {
-            Order::Newest => self.places.partition_point(|p| *p > place),
-            Order::Oldest => self.places.partition_point(|p| *p < place),
-        };
-        if at < self.wanted && self.places.get(at) != Some(&place) {
-            self.places.insert(at, place);
-            self.places.truncate(self.wanted);
-        }
-    }
-
-    /// The shown time that a hit must reach to be of use, if there are enough already.
-    fn worst(&self) -> Option<i64> {
-        self.places.get(self.wanted.checked_sub(1)?).map(|place| place.0)
     }
 }
 

@@ -130,16 +130,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// From a query's text, whose words have been learnt. Words too common to count are left out, unless all are: then as they are written.
+    /// From a query's text, whose words have been learnt. Words too common to count are left out; where all are, nothing is looked for, since
+    /// they would be everywhere.
     pub(super) fn new(tokens: &[Token], how: Words, lexicon: &Lexicon) -> Wanted {
         let mut words: Vec<Vec<String>> = tokens.iter().map(|t| lexicon.stems(&t.word)).collect();
         words.retain(|stems| !stems.is_empty());
         Wanted { words, how }
-    }
-
-    /// Whether anything is looked for at all.
-    pub(super) fn is_empty(&self) -> bool {
-        self.words.is_empty()
     }
 
     /// What must be in a stretch of a log that holds a message with it, in PostgreSQL's language for `tsquery`. `None` if that is nothing.

@@ -1,6 +1,7 @@
 //! Rooms, lists, categories, users and groups, kept in step with the entries that change them.
 
 use super::error::{Work, corrupt, is_taken, taken, unavailable};
+use crate::directory_words::{CATEGORY, GROUP, PEOPLE, PLACES, ROOM, USER, number_word, role_of, role_word};
 use crate::projections::{Numbered, Snapshot};
 use holdfast_domain::name::{Login, Name};
 use holdfast_domain::room::{Role, RoleChange, Roles, Room};
@@ -9,16 +10,6 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-
-const ROOM: &str = "room";
-const CATEGORY: &str = "category";
-const USER: &str = "user";
-const GROUP: &str = "group";
-
-/// The space of names that rooms and categories share.
-const PLACES: &str = "places";
-/// The space of names that users and groups share.
-const PEOPLE: &str = "people";
 
 /// Does what an entry of the log of `room` says to the directory.
 pub(super) fn apply(conn: &Connection, room: RoomId, body: &EntryBody) -> Work<()> {
@@ -62,10 +53,7 @@ pub(super) fn snapshot(conn: &Connection) -> Work<Snapshot> {
     let mut rows = statement.query([])?;
     while let Some(r) = rows.next()? {
         let word: String = r.get(1)?;
-        let role = Role::ALL
-            .into_iter()
-            .find(|role| role_word(*role) == word)
-            .ok_or_else(|| corrupt(format!("{word} is no list of a room")))?;
+        let role = role_of(&word)?;
         roles.entry(RoomId(r.get(0)?)).or_default().list_mut(role).insert(PrincipalId(r.get(2)?));
     }
     let rooms: Vec<Room> = all(conn, ROOM)?;
@@ -189,20 +177,4 @@ fn all<T: DeserializeOwned>(conn: &Connection, kind: &str) -> Work<Vec<T>> {
         found.push(serde_json::from_str(&state).map_err(|e| corrupt(format!("{kind} {id}: {e}")))?);
     }
     Ok(found)
-}
-
-fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Member => "member",
-        Role::Manager => "manager",
-        Role::Presenter => "presenter",
-    }
-}
-
-fn number_word(what: Numbered) -> &'static str {
-    match what {
-        Numbered::Room => "room",
-        Numbered::Category => "category",
-        Numbered::Principal => "principal",
-    }
 }

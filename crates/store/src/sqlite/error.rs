@@ -1,6 +1,7 @@
 //! What SQLite says, in the words of the interface.
 
 use crate::StoreError;
+pub(super) use crate::error::{corrupt, missing, taken, unavailable};
 use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
 
@@ -74,20 +75,4 @@ impl Fail {
 /// Whether SQLite refused a row because of a unique index.
 pub(super) fn is_taken(e: &rusqlite::Error) -> bool {
     e.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
-}
-
-pub(super) fn taken(what: impl Into<String>) -> StoreError {
-    StoreError::Taken { what: what.into() }
-}
-
-pub(super) fn missing(what: impl Into<String>) -> StoreError {
-    StoreError::Missing { what: what.into() }
-}
-
-pub(super) fn unavailable(why: impl Into<String>) -> StoreError {
-    StoreError::Unavailable { why: why.into() }
-}
-
-pub(super) fn corrupt(what: impl Into<String>) -> StoreError {
-    StoreError::Corrupt { what: what.into() }
 }

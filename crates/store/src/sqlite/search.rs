@@ -15,9 +15,10 @@ use super::key::{entry_id, room_and_seq};
 use super::row::load_row;
 use super::words::{Scratch, expression};
 use crate::Result;
+use crate::best::Best;
 use crate::search::{Found, Hits, Order, Query, Search};
 use async_trait::async_trait;
-use holdfast_domain::{EntryBody, PrincipalId, RoomId, Seq, Time};
+use holdfast_domain::{PrincipalId, RoomId, Seq, Time};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use std::collections::BTreeSet;
@@ -60,7 +61,7 @@ fn search(conn: &Connection, scratch: &mut Scratch, query: &Query) -> Work<Hits>
         None => search.room_by_room(&rooms)?,
     };
     let mut hits = load(conn, &places, query.limit)?;
-    let texts: Vec<&str> = hits.found.iter().map(text_now).collect();
+    let texts: Vec<&str> = hits.found.iter().map(|f| f.row.reads_now().map_or("", |(_, text)| text)).collect();
     let marks = scratch.marks(&words, query.words, &texts)?;
     for (found, marks) in hits.found.iter_mut().zip(marks) {
         found.marks = marks;
@@ -136,8 +137,8 @@ impl Searching<'_> {
         for (earliest, latest, end) in ends {
             // Among equal times the room decides, so a room whose best only equals the worst that is wanted is asked too.
             match (self.query.order, best.worst()) {
-                (Order::Newest, Some(worst)) if latest < worst => break,
-                (Order::Oldest, Some(worst)) if earliest > worst => break,
+                (Order::Newest, Some((worst, _))) if latest < *worst => break,
+                (Order::Oldest, Some((worst, _))) if earliest > *worst => break,
                 _ => self.room(&end, &mut best)?,
             }
         }
@@ -145,7 +146,7 @@ impl Searching<'_> {
     }
 
     /// Adds what a room has to give.
-    fn room(&self, end: &LogEnd, best: &mut Best) -> Work<()> {
+    fn room(&self, end: &LogEnd, best: &mut Best<Place>) -> Work<()> {
         let Some((from, until)) = self.span(end.end.room, best) else { return Ok(()) };
         let newest = self.query.order == Order::Newest;
         match &self.matching {
@@ -172,7 +173,7 @@ impl Searching<'_> {
     }
 
     /// The shown times, both included, between which hits of a room can be of use; `None` if there are none.
-    fn span(&self, room: RoomId, best: &Best) -> Option<(i64, i64)> {
+    fn span(&self, room: RoomId, best: &Best<Place>) -> Option<(i64, i64)> {
         let mut from = self.query.from.map_or(i64::MIN, Time::millis);
         let mut until = self.query.until.map_or(i64::MAX, |t| t.millis().saturating_sub(1));
         if let Some((time, of, _)) = self.query.after {
@@ -182,8 +183,8 @@ impl Searching<'_> {
             }
         }
         match (self.query.order, best.worst()) {
-            (Order::Newest, Some(worst)) => from = from.max(worst),
-            (Order::Oldest, Some(worst)) => until = until.min(worst),
+            (Order::Newest, Some((worst, _))) => from = from.max(*worst),
+            (Order::Oldest, Some((worst, _))) => until = until.min(*worst),
             _ => {}
         }
         (from <= until).then_some((from, until))
@@ -201,7 +202,7 @@ impl Searching<'_> {
     }
 
     /// Takes what a statement finds. `in_order`: it finds the best first, so that it can be left once there is enough.
-    fn take(&self, sql: &str, params: Vec<Value>, in_order: bool, best: &mut Best) -> Work<()> {
+    fn take(&self, sql: &str, params: Vec<Value>, in_order: bool, best: &mut Best<Place>) -> Work<()> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let mut rows = statement.query(params_from_iter(params))?;
         while let Some(r) = rows.next()? {
@@ -257,38 +258,6 @@ macro_rules! in_index {
 }
 use in_index;
 
-/// The best places so far, best first, as many as are wanted.
-struct Best {
-    order: Order,
-    wanted: usize,
-    places: Vec<Place>,
-}
-
-impl Best {
-    fn new(order: Order, wanted: usize) -> Self {
-        Self { order, wanted, places: Vec::new() }
-    }
-
-    /// Adds one; answers whether it was good enough.
-    fn push(&mut self, place: Place) -> bool {
-        let at = match self.order {
-            Order::Newest => self.places.partition_point(|p| *p > place),
-            Order::Oldest => self.places.partition_point(|p| *p < place),
-        };
-        if at >= self.wanted {
-            return false;
-        }
-        self.places.insert(at, place);
-        self.places.truncate(self.wanted);
-        true
-    }
-
-    /// The shown time that a hit must reach to be of use, if there are enough already.
-    fn worst(&self) -> Option<i64> {
-        self.places.get(self.wanted.checked_sub(1)?).map(|(shown_at, _)| *shown_at)
-    }
-}
-
 fn load(conn: &Connection, places: &[Place], limit: usize) -> Work<Hits> {
     let mut found = Vec::with_capacity(places.len().min(limit));
     for (_, id) in places.iter().take(limit) {
@@ -297,14 +266,6 @@ fn load(conn: &Connection, places: &[Place], limit: usize) -> Work<Hits> {
         }
     }
     Ok(Hits { found, more: places.len() > limit })
-}
-
-fn text_now(found: &Found) -> &str {
-    match (&found.row.edited, &found.row.entry.body) {
-        (Some(edited), _) => &edited.text,
-        (None, Some(EntryBody::Message(message))) => &message.text,
-        _ => "",
-    }
 }
 
 /// Those who are named in few messages are many, and those who are named in many ask for the newest: their own list is walked.

@@ -1,9 +1,10 @@
 //! Searching in a language that PostgreSQL knows.
 
 use super::{EAGER, new_database, options};
+use crate::conformance::search::asking;
 use crate::conformance::support::*;
 use crate::postgres::{PostgresOptions, PostgresStore};
-use crate::search::{Order, Query, Words};
+use crate::search::{Query, Words};
 use crate::{Maintenance as _, Search as _, StoreError};
 
 /// Found and marked by their stems, in the index and beside it.
@@ -20,7 +21,7 @@ async fn words_are_found_by_their_stems() {
         // Words that are everywhere do not count, in a phrase either.
         assert_eq!(find(&store, "the server was restarted", Words::Phrase).await, [2]);
         assert_eq!(find(&store, "the", Words::All).await, [2, 3, 4, 5]);
-        let hits = store.search(asking("server restarts", Words::All)).await.unwrap();
+        let hits = store.search(asking("server restarts")).await.unwrap();
         assert_eq!(hits.found[0].marks, [(4, 10), (15, 25)]);
     }
 }
@@ -50,21 +51,7 @@ async fn in_language(language: &str, connections: usize, url: String) -> Postgre
     PostgresStore::open(options).await.unwrap()
 }
 
-fn asking(text: &str, words: Words) -> Query {
-    Query {
-        text: text.into(),
-        words,
-        rooms: vec![ROOM],
-        authors: Vec::new(),
-        from: None,
-        until: None,
-        order: Order::Oldest,
-        after: None,
-        limit: 100,
-    }
-}
-
 async fn find(store: &PostgresStore, text: &str, words: Words) -> Vec<i64> {
-    let hits = store.search(asking(text, words)).await.unwrap();
+    let hits = store.search(Query { words, ..asking(text) }).await.unwrap();
     hits.found.iter().map(|f| f.row.entry.seq.0).collect()
 }
