@@ -1,0 +1,1 @@
+//! The pool's own certificate authority, and mutually authenticated TLS between its processes.

@@ -1,0 +1,1 @@
+//! The management shell: the lines of the runbook, one grammar, a table of cmdlets.
