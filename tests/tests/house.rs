@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The crates and their floors. A crate uses only crates of lower floors.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("holdfast-domain", 1),
     ("holdfast-pki", 1),
     ("holdfast-private-postgres", 1),
     ("holdfast-history", 1),
+    ("holdfast-load", 2),
     ("holdfast-wal", 2),
     ("holdfast-store", 2),
     ("holdfast-instance", 3),
