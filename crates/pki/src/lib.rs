@@ -19,6 +19,9 @@ pub mod peer;
 mod refusal;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use authority::{Authority, Wanted};
 pub use certificate::Certificate;
 pub use error::PkiError;
