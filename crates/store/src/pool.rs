@@ -18,8 +18,33 @@ pub const MOST_ACTIVE: usize = 4;
 /// Bytes of a signal at most.
 pub const MOST_SIGNAL_BYTES: usize = 7_000;
 
+/// What a pool is: as it was set up, or going on where it usually does not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PoolPhase {
+    /// Its usual site has it.
+    #[default]
+    Normal,
+    /// The other site has taken it over.
+    FailedOver,
+}
+
+impl PoolPhase {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            PoolPhase::Normal => "normal",
+            PoolPhase::FailedOver => "failed-over",
+        }
+    }
+
+    /// What a word stands for; one that is not known is [`PoolPhase::Normal`].
+    pub(crate) fn from_word(word: &str) -> PoolPhase {
+        if word == PoolPhase::FailedOver.word() { PoolPhase::FailedOver } else { PoolPhase::Normal }
+    }
+}
+
 /// What a pool agrees upon.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PoolState {
     /// Grows whenever another database begins to take writes. Who holds an older one must not write.
     pub epoch: i64,
@@ -29,6 +54,25 @@ pub struct PoolState {
     pub active: Vec<String>,
     /// Whether a person has set the list. Until then servers put themselves on it as they come, up to [`MOST_ACTIVE`].
     pub chosen: bool,
+    /// Whether it goes on in its usual site.
+    pub state: PoolPhase,
+    /// The site in which the database is that takes writes; `None` where there are no sites.
+    pub site: Option<String>,
+    /// The instance that took the epoch.
+    pub holder: Option<String>,
+}
+
+/// What of a log is still so for somebody who has read it under an older epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Preserved {
+    /// All of it: the epoch is still the same.
+    All,
+    /// What is beyond this number was not preserved, and the numbers may have been given again.
+    Through(Seq),
+    /// It is not known: nobody has written down where the present epoch began.
+    Unknown,
+    /// The reader has heard of a later epoch than this database is at. It is not the one that takes the pool's writes.
+    Behind,
 }
 
 /// What a server says of itself at every beat.
@@ -170,6 +214,9 @@ pub trait Pool: Send + Sync {
     /// Makes this server write under the pool's present epoch. To be called only when all that is known of the logs has been read anew, since
     /// what the database before this one had taken last may not be there.
     async fn adopt_epoch(&self) -> Result<i64>;
+
+    /// The pool's present epoch, and for each log with the epoch under which somebody has read it, what of that is still so.
+    async fn preserved(&self, read: Vec<(RoomId, i64)>) -> Result<(i64, Vec<Preserved>)>;
 
     /// What the others say, from now on. To be called once; a second caller gets a closed one.
     fn listen(&self) -> mpsc::Receiver<Heard>;

@@ -149,7 +149,8 @@ mod tests {
 
     /// Of a pool with a and b active, f far, s silent.
     fn ask(change: &ActiveChange) -> std::result::Result<String, String> {
-        let state = PoolState { epoch: 1, revision: 1, active: names(&["a", "b"]), chosen: true };
+        let state =
+            PoolState { epoch: 1, revision: 1, active: names(&["a", "b"]), chosen: true, ..PoolState::default() };
         let mut servers: Vec<Server> = ["a", "b", "c", "d", "e"].iter().map(|n| server(n, 1, 500)).collect();
         servers.extend([server("f", 1, 30_000), server("s", 60, 500)]);
         let changed = changed(&state, &servers, change, Some(Duration::from_millis(10)));
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn far_ones_may_be_insisted_on_and_those_on_the_list_stay() {
-        let state = PoolState { epoch: 1, revision: 1, active: names(&["f", "s"]), chosen: false };
+        let state = PoolState { epoch: 1, revision: 1, active: names(&["f", "s"]), ..PoolState::default() };
         let servers = [server("a", 1, 1), server("f", 1, 30_000), server("g", 1, 30_000), server("s", 60, 1)];
         let most = Some(Duration::from_millis(10));
         let add = |name| ActiveChange::Add(names(&[name]));

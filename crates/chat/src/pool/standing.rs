@@ -49,8 +49,7 @@ pub(crate) struct Known {
 
 impl Known {
     pub(crate) fn nothing() -> Known {
-        let state = PoolState { epoch: 0, revision: 0, active: Vec::new(), chosen: false };
-        Known { post: Post::STANDBY, state, servers: Vec::new() }
+        Known { post: Post::STANDBY, state: PoolState::default(), servers: Vec::new() }
     }
 
     /// Where clients reach the active servers that answer, in the order of the list.

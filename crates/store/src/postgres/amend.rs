@@ -121,6 +121,7 @@ pub(super) async fn delete_room(s: &Session, room: RoomId) -> Work<()> {
         "DELETE FROM file WHERE room = $1",
         "DELETE FROM sent WHERE room = $1",
         "DELETE FROM room_head WHERE room = $1",
+        "DELETE FROM room_epoch WHERE room = $1",
         "DELETE FROM followed WHERE room = $1",
         "DELETE FROM reading WHERE room = $1",
         "DELETE FROM invitation WHERE room = $1",

@@ -19,8 +19,10 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order. Never change one that was released: add another.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "first", sql: include_str!("migrations/0001_first.sql"), breaks: false }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "first", sql: include_str!("migrations/0001_first.sql"), breaks: false },
+    Migration { number: 2, name: "sites", sql: include_str!("migrations/0002_sites.sql"), breaks: false },
+];
 
 /// The schema that everything is in.
 pub(super) const SCHEMA: &str = "holdfast";

@@ -31,6 +31,7 @@ mod row;
 mod search;
 mod session;
 mod sessions;
+pub mod takeover;
 mod told;
 mod watch;
 mod words;

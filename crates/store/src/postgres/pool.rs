@@ -4,12 +4,14 @@ use super::error::{Work, away, corrupt};
 use super::session::Session;
 use super::sessions::Opener;
 use super::{Inner, PostgresStore, read};
-use crate::pool::{Beat, Beaten, Condition, Heard, MOST_ACTIVE, MOST_SERVERS, Pool, PoolState, Server, Turn};
+use crate::pool::{
+    Beat, Beaten, Condition, Heard, MOST_ACTIVE, MOST_SERVERS, Pool, PoolPhase, PoolState, Preserved, Server, Turn,
+};
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use deadpool::managed::Object;
 use futures_util::FutureExt as _;
-use holdfast_domain::Time;
+use holdfast_domain::{RoomId, Seq, Time};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -60,7 +62,7 @@ impl Pool for PostgresStore {
 
     async fn set_active(&self, revision: i64, active: Vec<String>) -> Result<PoolState> {
         const SQL: &str = "UPDATE pool SET active = $2, chosen = true, revision = revision + 1
-            WHERE id = 1 AND revision = $1 RETURNING epoch, revision, active, chosen";
+            WHERE id = 1 AND revision = $1 RETURNING epoch, revision, active, chosen, state, site, holder";
         const DOING: &str = "setting the active servers";
         let row = self.inner.sessions.write_one(DOING, SQL, &[&revision, &active]).await?;
         match row.map_err(|e| e.while_doing(DOING))? {
@@ -114,6 +116,37 @@ impl Pool for PostgresStore {
             tracing::warn!(before, epoch, "writing under another epoch from now on");
         }
         Ok(epoch)
+    }
+
+    async fn preserved(&self, read: Vec<(RoomId, i64)>) -> Result<(i64, Vec<Preserved>)> {
+        const DOING: &str = "reading what was preserved";
+        // Of several epochs in between the smallest end counts. A log without an end of an epoch was not there when that began.
+        const SQL: &str = "SELECT p.epoch, p.epoch - u.epoch,
+                EXISTS (SELECT 1 FROM room_epoch r WHERE r.room = 0 AND r.epoch = p.epoch),
+                (SELECT min(coalesce(own.after_seq, 0))
+                 FROM room_epoch r LEFT JOIN room_epoch own ON own.room = u.room AND own.epoch = r.epoch
+                 WHERE r.room = 0 AND r.epoch > u.epoch AND r.epoch <= p.epoch)
+            FROM pool p LEFT JOIN unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY u (room, epoch, n) ON true
+            WHERE p.id = 1 ORDER BY u.n";
+        let (rooms, epochs): (Vec<i64>, Vec<i64>) = read.iter().map(|(room, epoch)| (room.0, *epoch)).unzip();
+        let rows = self.inner.sessions.query(DOING, SQL, &[&rooms, &epochs]).await?;
+        let first = rows.first().ok_or_else(|| corrupt("the row of the pool is not there"))?;
+        let epoch: i64 = self::read(first.try_get(0), DOING)?;
+        if read.is_empty() {
+            return Ok((epoch, Vec::new()));
+        }
+        let of = |row: &Row| {
+            let past: i64 = self::read(row.try_get(1), DOING)?;
+            let known: bool = self::read(row.try_get(2), DOING)?;
+            let through: Option<i64> = self::read(row.try_get(3), DOING)?;
+            Ok(match (past, known, through) {
+                (0, ..) => Preserved::All,
+                (..0, ..) => Preserved::Behind,
+                (_, true, Some(through)) => Preserved::Through(Seq(through)),
+                _ => Preserved::Unknown,
+            })
+        };
+        Ok((epoch, rows.iter().map(of).collect::<Result<_>>()?))
     }
 
     fn listen(&self) -> mpsc::Receiver<Heard> {
@@ -214,7 +247,7 @@ async fn beat(s: &Session, beat: &Beat, stale: Duration, may_join: bool) -> Work
 }
 
 async fn state_and_servers(s: &Session) -> Work<(PoolState, Vec<Server>)> {
-    const STATE: &str = "SELECT epoch, revision, active, chosen FROM pool WHERE id = 1";
+    const STATE: &str = "SELECT epoch, revision, active, chosen, state, site, holder FROM pool WHERE id = 1";
     const SERVERS: &str = "SELECT name, run, address, version, started_at, connections, people, round_trip_us,
             greatest(0, extract(epoch FROM clock_timestamp() - seen) * 1000)::bigint, stopped
         FROM server ORDER BY name";
@@ -224,7 +257,15 @@ async fn state_and_servers(s: &Session) -> Work<(PoolState, Vec<Server>)> {
 }
 
 fn read_state(r: &Row) -> Work<PoolState> {
-    Ok(PoolState { epoch: r.try_get(0)?, revision: r.try_get(1)?, active: r.try_get(2)?, chosen: r.try_get(3)? })
+    Ok(PoolState {
+        epoch: r.try_get(0)?,
+        revision: r.try_get(1)?,
+        active: r.try_get(2)?,
+        chosen: r.try_get(3)?,
+        state: PoolPhase::from_word(r.try_get(4)?),
+        site: r.try_get(5)?,
+        holder: r.try_get(6)?,
+    })
 }
 
 fn read_server(r: &Row) -> Work<Server> {

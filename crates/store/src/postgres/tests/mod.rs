@@ -8,6 +8,7 @@ mod indexed;
 mod languages;
 mod plans;
 mod replaced;
+mod takeover;
 
 use super::{PostgresOptions, PostgresStore};
 use crate::conformance::Made;
