@@ -4,6 +4,8 @@
 
 use crate::lsn::Lsn;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 /// The size of a cluster's segments, set when it is made: a power of two from 1 MiB to 1 GiB.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -26,7 +28,12 @@ impl SegmentSize {
 
     /// Where a segment begins.
     pub fn start_of(self, number: u64) -> Lsn {
-        Lsn(number * self.0)
+        Lsn(number.saturating_mul(self.0))
+    }
+
+    /// Where it ends: the position of the first byte that is not in it.
+    pub fn end_of(self, number: u64) -> Lsn {
+        Lsn(number.saturating_add(1).saturating_mul(self.0))
     }
 
     fn per_high_half(self) -> u64 {
@@ -54,6 +61,45 @@ impl From<SegmentSize> for u64 {
     }
 }
 
+/// Which cluster a file is of: the number that `initdb` drew. Written as text, since most readers of JSON cannot hold it as a number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SystemIdentifier(pub u64);
+
+impl fmt::Display for SystemIdentifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for SystemIdentifier {
+    type Err = NotASystemIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, NotASystemIdentifier> {
+        let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| text.parse().ok()).flatten().map(Self).ok_or_else(|| NotASystemIdentifier(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for SystemIdentifier {
+    type Error = NotASystemIdentifier;
+
+    fn try_from(text: String) -> Result<Self, NotASystemIdentifier> {
+        text.parse()
+    }
+}
+
+impl From<SystemIdentifier> for String {
+    fn from(system: SystemIdentifier) -> String {
+        system.to_string()
+    }
+}
+
+/// A text that identifies no cluster.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0:?} is no system identifier; `pg_controldata` prints a cluster's")]
+pub struct NotASystemIdentifier(String);
+
 /// One segment of one timeline.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Segment {
@@ -72,7 +118,7 @@ impl Segment {
 }
 
 /// A file that PostgreSQL archives, or asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum WalFile {
     /// A whole segment.
     Segment(Segment),
