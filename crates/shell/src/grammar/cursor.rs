@@ -98,20 +98,11 @@ impl<'a> Cursor<'a> {
             match self.peek() {
                 Some(c) if is_blank(c) => self.at += c.len_utf8(),
                 Some('\r') => self.at += 1,
-                Some('`') => match self.peek_second() {
-                    Some('\n') => self.at += 2,
-                    Some('\r') if self.rest().starts_with("`\r\n") => self.at += 3,
-                    None => {
-                        return Err(Fault::new(self.here(), "The text ends where a backtick continues the line")
-                            .expected("another line")
-                            .incomplete());
+                Some('`') => {
+                    if !self.takes_continuation()? {
+                        return Ok(());
                     }
-                    Some(c) if is_blank(c) || c == '\r' => {
-                        return Err(Fault::new(self.here(), "A blank stands behind the backtick")
-                            .expected("the end of the line, if the backtick is to continue it"));
-                    }
-                    Some(_) => return Ok(()),
-                },
+                }
                 Some('#') => self.skip_line(),
                 _ if self.rest().starts_with("<#") => self.block_comment("<#", "#>")?,
                 _ => return Ok(()),
@@ -135,6 +126,11 @@ impl<'a> Cursor<'a> {
         loop {
             match self.peek() {
                 Some(c) if is_blank(c) || c == '\r' => self.at += c.len_utf8(),
+                Some('`') => {
+                    if !self.takes_continuation()? {
+                        return Ok(());
+                    }
+                }
                 Some('#') => self.skip_line(),
                 _ if self.rest().starts_with("--") => self.skip_line(),
                 _ if self.rest().starts_with("/*") => self.block_comment("/*", "*/")?,
@@ -170,6 +166,25 @@ impl<'a> Cursor<'a> {
                 text.push(escape(self, c)?.unwrap_or(c));
             }
         }
+    }
+
+    /// Takes a backtick and the end of the line that it continues; false when it does something else.
+    fn takes_continuation(&mut self) -> Result<bool, Fault> {
+        match self.peek_second() {
+            Some('\n') => self.at += 2,
+            Some('\r') if self.rest().starts_with("`\r\n") => self.at += 3,
+            None => {
+                return Err(Fault::new(self.here(), "The text ends where a backtick continues the line")
+                    .expected("another line")
+                    .incomplete());
+            }
+            Some(c) if is_blank(c) || c == '\r' => {
+                return Err(Fault::new(self.here(), "A blank stands behind the backtick")
+                    .expected("the end of the line, if the backtick is to continue it"));
+            }
+            Some(_) => return Ok(false),
+        }
+        Ok(true)
     }
 
     fn skip_line(&mut self) {
