@@ -13,8 +13,9 @@ use async_trait::async_trait;
 /// The pool, as somebody who may administer it sees it.
 #[async_trait]
 pub trait Administration: Send + Sync {
-    /// Step 1: the backup instance stops receiving log and stops waiting for more of it.
-    async fn end_log_shipping(&self, database: Database, what_if: bool) -> Result<Told, Refusal>;
+    /// Step 1: the backup instance stops receiving log and stops waiting for more of it. With it a failover begins, so that it needs to be known
+    /// that the other site takes no messages: `fence` is the evidence, such as `attested:power is off`.
+    async fn end_log_shipping(&self, database: Database, fence: Option<&str>, what_if: bool) -> Result<Told, Refusal>;
 
     /// Steps 2 and 3: copies what of the log is only on the share, verifies it, replays it to its end, and says what will be lost.
     async fn apply_log(&self, database: Database, what_if: bool) -> Result<Told, Refusal>;
@@ -25,8 +26,9 @@ pub trait Administration: Send + Sync {
     /// Ends a connection. One that is not there is no refusal: what was wanted is so.
     async fn kill_session(&self, id: u32, what_if: bool) -> Result<Told, Refusal>;
 
-    /// Step 4: ends what is still connected, fences the other site and opens the database for writing.
-    async fn recover(&self, database: Database, how: &Recovery, what_if: bool) -> Result<Told, Refusal>;
+    /// Step 4: ends what is still connected, claims the epoch, which fences the other site, and opens the database for writing. Refused when more
+    /// entries than `accept_loss` would be lost; `None`: more than were shown.
+    async fn recover(&self, database: Database, accept_loss: Option<u64>, what_if: bool) -> Result<Told, Refusal>;
 
     /// The states of the pools; of that one alone whose identity is given.
     async fn pool_state(&self, pool: Option<&Identity>) -> Result<Vec<PoolView>, Refusal>;
@@ -111,15 +113,6 @@ pub enum RefusalKind {
     Missing,
     /// It is not known whether it was done.
     Unknown,
-}
-
-/// What `restore database ... with recovery` says beyond itself.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Recovery {
-    /// Refuse when more entries than this would be lost.
-    pub accept_loss: Option<u64>,
-    /// The evidence that the other site is fenced, such as `attested:power is off`.
-    pub fence: Option<String>,
 }
 
 /// A connection to the database.

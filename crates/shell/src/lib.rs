@@ -24,8 +24,8 @@ pub mod sql;
 pub mod told;
 
 pub use administration::{
-    ActiveServers, Administration, Connection, MirrorView, NewMirror, PoolState, PoolView, Principal, Recovery,
-    Refusal, RefusalKind, ServerView,
+    ActiveServers, Administration, Connection, MirrorView, NewMirror, PoolState, PoolView, Principal, Refusal,
+    RefusalKind, ServerView,
 };
 pub use names::{Database, Fqdn, Identity, Share};
 pub use session::{Attendant, Ending, Options, Session};

@@ -17,7 +17,9 @@ static ABOUT: About = About {
     begins: Begins::Procedure(&["sp_delete_log_shipping_secondary_database"]),
     form: "exec sp_delete_log_shipping_secondary_database mgc",
     synopsis: "Step 1: the backup instance stops receiving log and stops waiting for more.",
-    here: "Can be undone until step 4: `holdfast shipping resume`.",
+    here: "Begins the failover, so that it must be known that the other site takes no messages: \
+           `holdfast shell --fence` says how, or `, @fence = 'attested:power is off'` behind the line. \
+           Can be undone until step 4: `holdfast failover abort`.",
     changes: true,
     asks: false,
     example: "exec sp_delete_log_shipping_secondary_database mgc",
@@ -30,15 +32,21 @@ impl Verb for EndLogShipping {
 
     fn read(&self, words: &mut Words<'_>) -> Result<Box<dyn Deed>, Fault> {
         let name = words.argument("secondary_database", "the name of the database, mgc")?;
-        Ok(Box::new(Ends(database(&name)?)))
+        let database = database(&name)?;
+        let evidence = "the evidence in quotes, such as 'attested:power is off'";
+        let fence = if words.takes(',') { Some(words.argument("fence", evidence)?.it) } else { None };
+        Ok(Box::new(Ends { database, fence }))
     }
 }
 
-struct Ends(Database);
+struct Ends {
+    database: Database,
+    fence: Option<String>,
+}
 
 #[async_trait]
 impl Deed for Ends {
     async fn run(&self, pool: &dyn Administration, what_if: bool) -> Result<Told, Refusal> {
-        pool.end_log_shipping(self.0, what_if).await
+        pool.end_log_shipping(self.database, self.fence.as_deref(), what_if).await
     }
 }

@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use holdfast_shell::{
     ActiveServers, Administration, Connection, Database, Fqdn, Identity, MirrorView, NewMirror, PoolState, PoolView,
-    Principal, Recovery, Refusal, RefusalKind, ServerView, Told,
+    Principal, Refusal, RefusalKind, ServerView, Told,
 };
 use serde_json::json;
 use std::sync::Mutex;
@@ -72,8 +72,12 @@ fn pool_is(named: &Fqdn) -> Answer<()> {
 
 #[async_trait]
 impl Administration for World {
-    async fn end_log_shipping(&self, database: Database, what_if: bool) -> Answer<Told> {
+    async fn end_log_shipping(&self, database: Database, fence: Option<&str>, what_if: bool) -> Answer<Told> {
         self.look(|state| {
+            if !state.fenced && fence.is_none() {
+                return Err(Refusal::refused("It is not known that atl takes no messages.")
+                    .next("exec sp_delete_log_shipping_secondary_database mgc, @fence = 'attested:HOW YOU KNOW'"));
+            }
             if what_if {
                 return Ok(Told::line(format!("bos-db-1.litwareinc.com would receive no more log of {database}.")));
             }
@@ -132,7 +136,7 @@ impl Administration for World {
         })
     }
 
-    async fn recover(&self, database: Database, how: &Recovery, what_if: bool) -> Answer<Told> {
+    async fn recover(&self, database: Database, accept_loss: Option<u64>, what_if: bool) -> Answer<Told> {
         self.look(|state| {
             if state.shipping {
                 return Err(Refusal::refused("Step 1 lacks: log shipping has not ended.")
@@ -142,11 +146,7 @@ impl Administration for World {
                 return Err(Refusal::refused("Steps 2 and 3 lack: 3 segments are on the share and not replayed.")
                     .next("restore log mgc from share with norecovery"));
             }
-            if !state.fenced && how.fence.is_none() {
-                return Err(Refusal::refused("It is not known that atl takes no messages.")
-                    .next("restore database mgc with recovery, fence = 'attested:HOW YOU KNOW'"));
-            }
-            if how.accept_loss.is_some_and(|most| most < 2) {
+            if accept_loss.is_some_and(|most| most < 2) {
                 return Err(Refusal::refused(
                     "2 entries would be lost, more than were accepted.\nThey are of the last 0.4 s.",
                 ));
