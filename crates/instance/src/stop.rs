@@ -31,7 +31,8 @@ impl Instance {
         // One that was frozen hears it only now.
         process::signal(file.pid, Signal::CONT);
         let deadline = Instant::now() + within;
-        while process::postmaster(&data).is_some() {
+        // Its file goes a moment before it does.
+        while process::postmaster(&data).is_some() || process::is_alive(file.pid) {
             if Instant::now() > deadline {
                 return Err(self.timed_out("the end of PostgreSQL", within, log_from));
             }

@@ -98,8 +98,8 @@ impl Instance {
         }
         let path = self.layout().pg_wal().join(history(timeline));
         let text = std::fs::read_to_string(&path).map_err(file("read", &path))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let Some(last) = lines.last() else { return Ok(None) };
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let Some(last) = lines.next_back() else { return Ok(None) };
         let mut words = last.split_whitespace();
         let read = (|| Some(Fork { parent: words.next()?.parse().ok()?, at: words.next()?.parse().ok()? }))();
         read.map(Some).ok_or_else(|| Error::Refused(format!("{} has a line that is none: {last}", path.display())))

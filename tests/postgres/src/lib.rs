@@ -7,7 +7,12 @@
 mod guard;
 mod place;
 mod postmaster;
+mod scratch;
 mod template;
+mod unprivileged;
+
+pub use scratch::Scratch;
+pub use unprivileged::unprivileged;
 
 use guard::Guard;
 use place::{Owner, Programs};
@@ -77,14 +82,23 @@ impl Postgres {
     /// # Panics
     /// As [`Postgres::start`]; also when this one does not run.
     pub fn standby(&self) -> Self {
+        self.copy(&[], |_| {})
+    }
+
+    /// As [`Postgres::standby`], with settings, and with what `prepare` does to the data directory before it starts.
+    ///
+    /// # Panics
+    /// As [`Postgres::standby`].
+    pub fn copy(&self, settings: &[(&str, &str)], prepare: impl FnOnce(&Path)) -> Self {
         let made = tempfile::Builder::new().prefix("holdfast-postgres-").tempdir_in(place::for_clusters(false));
         let dir = made.unwrap_or_else(|e| panic!("no temporary directory for PostgreSQL: {e}"));
         let path = dir.path().to_owned();
-        Self::prepare(&path, Some(dir), &[], |programs, owner, data| {
+        Self::prepare(&path, Some(dir), settings, |programs, owner, data| {
             let mut backup = programs.command("pg_basebackup", owner, data.parent().unwrap_or(data));
             backup.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--host=127.0.0.1"]);
             backup.args(["--username=postgres", &format!("--port={}", self.port), "--pgdata"]).arg(data);
             place::finish(&mut backup).unwrap_or_else(|e| panic!("pg_basebackup: {e}"));
+            prepare(data);
         })
     }
 

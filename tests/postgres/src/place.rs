@@ -77,6 +77,11 @@ impl Owner {
         ))
     }
 
+    /// User and group; `None`: this process's own.
+    pub(crate) fn ids(self) -> Option<(u32, u32)> {
+        self.0
+    }
+
     /// A number for names of files: the user's, as the process is.
     pub(crate) fn number(self) -> u32 {
         self.0.map_or(geteuid().as_raw(), |(uid, _)| uid)

@@ -1,0 +1,176 @@
+//! Promotion, interrupted and repeated, and the way back for who was the primary before.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop at the first thing that is not as it says"
+)]
+
+mod common;
+
+use common::{LONG, Place, numbers, run, serve, write};
+use holdfast_instance::{Access, Boot, Dynamic, Error, Promotion, Rewound, Stop, Sync, silent};
+use holdfast_wal::WalFile;
+use std::process::Command;
+use std::time::Duration;
+
+#[test]
+fn promoted_twice_is_promoted_once() {
+    run("promoted_twice_is_promoted_once", async {
+        let place = Place::new(&["a", "b"]);
+        let a = place.primary("a").await;
+        let b = place.standby("b", &a).await;
+        write(&a, "INSERT INTO t VALUES (1)").await.unwrap();
+        a.stop(Stop::Fast, LONG).await.unwrap();
+        b.wait_replayed_past(a.control().await.unwrap().checkpoint, LONG).await.unwrap();
+        assert_eq!((b.timeline().await.unwrap(), b.fork(1).unwrap()), (1, None));
+        assert!(b.fork(2).is_err());
+        assert_eq!(b.promote(LONG).await.unwrap(), Promotion::Promoted);
+        assert_eq!(b.promote(LONG).await.unwrap(), Promotion::WasPrimary);
+        assert_eq!(b.timeline().await.unwrap(), 2);
+        let fork = b.fork(2).unwrap().unwrap();
+        assert!(fork.parent == 1 && fork.at > a.control().await.unwrap().checkpoint);
+        write(&b, "INSERT INTO t VALUES (2)").await.unwrap();
+        assert_eq!(b.known_timelines().unwrap(), [2]);
+
+        // Stopped in order as it was, the old primary follows without being rewound.
+        a.make_standby().unwrap();
+        serve(&a, Some(place.upstream("a", &b)), Sync::None, Access::Open).await;
+        a.wait_streaming(LONG).await.unwrap();
+        let at = match b.barrier(LONG).await.unwrap() {
+            holdfast_instance::Barrier::Exposed(at) => at,
+            other => panic!("{other:?}"),
+        };
+        a.wait_replayed(at, LONG).await.unwrap();
+        assert_eq!((numbers(&a).await, a.timeline().await.unwrap()), (vec![1, 2], 2));
+    });
+}
+
+/// A kill in the midst of a promotion leaves a standby or a primary; said again, there is one new timeline, not two, and nothing is lost.
+#[test]
+fn killed_while_it_is_promoted_there_is_never_a_second_timeline() {
+    run("killed_while_it_is_promoted_there_is_never_a_second_timeline", async {
+        let place = Place::new(&["a", "b"]);
+        let a = place.primary("a").await;
+        let b = place.standby("b", &a).await;
+        write(&a, "INSERT INTO t SELECT generate_series(1, 100)").await.unwrap();
+        a.stop(Stop::Fast, LONG).await.unwrap();
+        b.wait_replayed_past(a.control().await.unwrap().checkpoint, LONG).await.unwrap();
+        b.set(&Dynamic { upstream: None, sync: Sync::None }, LONG).await.unwrap();
+        b.stop(Stop::Fast, LONG).await.unwrap();
+        let (data, kept) = (b.layout().pgdata(), place.path().join("kept"));
+        copy(&data, &kept);
+        let mut primaries = 0;
+        let offsets = [0, 3, 8, 15, 25, 40, 60, 90, 140];
+        for offset in offsets {
+            std::fs::remove_dir_all(&data).unwrap();
+            copy(&kept, &data);
+            b.start(Boot::Serving, LONG, &silent).await.unwrap();
+            let promoting = tokio::spawn({
+                let b = b.clone();
+                async move { b.promote(LONG).await }
+            });
+            // How far it has come by then is chance, which is what is wanted.
+            tokio::time::sleep(Duration::from_millis(offset)).await;
+            b.kill(LONG).await.unwrap();
+            let _ = promoting.await.unwrap();
+            b.start(Boot::Fenced, LONG, &silent).await.unwrap();
+            let was = if b.in_recovery().await.unwrap() { Promotion::Promoted } else { Promotion::WasPrimary };
+            assert_eq!(b.promote(LONG).await.unwrap(), was, "after {offset} ms");
+            primaries += usize::from(was == Promotion::WasPrimary);
+            assert_eq!((b.timeline().await.unwrap(), b.known_timelines().unwrap()), (2, vec![2]), "after {offset} ms");
+            assert_eq!(numbers(&b).await.len(), 100, "after {offset} ms");
+            b.stop(Stop::Immediate, LONG).await.unwrap();
+        }
+        println!("killed {} times, {primaries} times it was a primary already", offsets.len());
+        assert!(primaries < offsets.len(), "no kill came early enough to show anything");
+    });
+}
+
+/// Numbers that the other site may take meanwhile are passed over, by standbys too.
+#[test]
+fn reserved_timelines_are_passed_over() {
+    run("reserved_timelines_are_passed_over", async {
+        let place = Place::new(&["a", "b", "c"]);
+        let a = place.primary("a").await;
+        let b = place.standby("b", &a).await;
+        let c = place.standby("c", &b).await;
+        a.stop(Stop::Fast, LONG).await.unwrap();
+        assert_eq!(b.reserve_timelines(2..=9).unwrap(), 8);
+        assert_eq!(b.reserve_timelines(2..=10).unwrap(), 1);
+        assert_eq!(b.fork(5).unwrap(), None);
+        b.promote(LONG).await.unwrap();
+        assert_eq!(b.timeline().await.unwrap(), 11);
+        assert_eq!(b.fork(11).unwrap().unwrap().parent, 1);
+        write(&b, "INSERT INTO t VALUES (1)").await.unwrap();
+        common::until("its standby follows", async || c.timeline().await.unwrap() == 11 && numbers(&c).await == [1])
+            .await;
+    });
+}
+
+/// F1 and then the way back: an old primary that has what nobody else has becomes a standby without it.
+#[test]
+fn an_old_primary_is_rewound_and_so_is_a_killed_standby() {
+    run("an_old_primary_is_rewound_and_so_is_a_killed_standby", async {
+        let place = Place::new(&["a", "b", "c"]);
+        let a = place.primary("a").await;
+        let b = place.standby("b", &a).await;
+        let c = place.standby("c", &a).await;
+        write(&a, "INSERT INTO t VALUES (1)").await.unwrap();
+        common::until("both have it", async || numbers(&b).await == [1] && numbers(&c).await == [1]).await;
+        b.set(&Dynamic { upstream: None, sync: Sync::None }, LONG).await.unwrap();
+        b.promote(LONG).await.unwrap();
+        let fork = b.fork(2).unwrap().unwrap();
+        // The two part: the old primary goes on for itself, with a standby that follows it.
+        write(&a, "INSERT INTO t VALUES (2); DELETE FROM t WHERE n = 1").await.unwrap();
+        write(&b, "INSERT INTO t VALUES (3)").await.unwrap();
+        common::until("its standby follows it", async || numbers(&c).await == [2]).await;
+        c.kill(LONG).await.unwrap();
+        a.kill(LONG).await.unwrap();
+
+        // Not while its data is in use; and a source that cannot be reached changes nothing.
+        let mut nobody = place.upstream("a", &b);
+        nobody.port = holdfast_private_postgres::free_port();
+        assert!(matches!(a.rewind_from(&nobody, LONG, &silent).await, Err(Error::Program { .. })));
+        for (name, old) in [("a", &a), ("c", &c)] {
+            let rewound = old.rewind_from(&place.upstream(name, &b), LONG, &silent).await.unwrap();
+            // The standby may have been stopped before it came to where the two part.
+            assert!(rewound == Rewound::Done || name == "c");
+            assert!(!old.is_running() && old.starts_as_standby());
+            // Its own log, beyond where the two part, is not the pool's.
+            let first = old.control().await.unwrap().segment_size.number_of(fork.at);
+            let is_off = |file| matches!(file, WalFile::Segment(s) if s.timeline == 1 && s.number >= first);
+            let aside = old.layout().root().join("off");
+            let moved = old.move_wal_out(&is_off, &aside).await.unwrap();
+            assert_eq!(std::fs::read_dir(&aside).map_or(0, |dir| dir.count()), moved.len());
+            serve(old, Some(place.upstream(name, &b)), Sync::None, Access::Open).await;
+            old.wait_streaming(LONG).await.unwrap();
+            common::until("it has what the other has", async || numbers(old).await == [1, 3]).await;
+            assert_eq!(old.timeline().await.unwrap(), 2);
+        }
+        assert!(matches!(a.rewind_from(&place.upstream("a", &b), LONG, &silent).await, Err(Error::Running(_))));
+    });
+}
+
+/// Data that a rewind was interrupted on would start, and be wrong.
+#[test]
+fn what_is_half_rewound_does_not_start_and_is_cloned() {
+    run("what_is_half_rewound_does_not_start_and_is_cloned", async {
+        let place = Place::new(&["a", "b"]);
+        let a = place.primary("a").await;
+        let b = place.instance("b");
+        b.init(1).await.unwrap();
+        std::fs::write(b.layout().root().join("pgdata.rewinding"), "").unwrap();
+        for boot in [Boot::Fenced, Boot::Alone, Boot::Serving] {
+            let error = b.start(boot, LONG, &silent).await.unwrap_err();
+            assert!(error.to_string().contains("clone"), "{error}");
+        }
+        let upstream = place.upstream("b", &a);
+        assert!(b.rewind_from(&upstream, LONG, &silent).await.is_err());
+        b.base_backup_from(&upstream, LONG, &silent).await.unwrap();
+        serve(&b, Some(upstream), Sync::None, Access::Open).await;
+    });
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}
