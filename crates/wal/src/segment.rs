@@ -237,4 +237,27 @@ mod tests {
             assert!(SegmentSize::try_from(odd).is_err(), "{odd}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_name_is_read_as_it_was_given(timeline in 1u32.., number in 0u64..1 << 40, at: u32, mib in 0u32..=10) {
+            let size = SegmentSize::try_from(1u64 << (20 + mib)).unwrap();
+            let segment = Segment { timeline, number: number % (size.per_high_half() << 32) };
+            for file in [
+                WalFile::Segment(segment),
+                WalFile::Partial(segment),
+                WalFile::History(timeline),
+                WalFile::Backup(segment, at),
+            ] {
+                proptest::prop_assert_eq!(WalFile::parse(&file.name(size), size), Ok(file));
+            }
+        }
+
+        #[test]
+        fn no_text_is_read_as_another_name_than_its_own(text in "[0-9A-F]{8,24}(\\.[0-9A-F]{8})?(\\.(history|partial|backup))?|.{0,30}") {
+            if let Ok(file) = WalFile::parse(&text, SegmentSize::USUAL) {
+                proptest::prop_assert_eq!(file.name(SegmentSize::USUAL), text);
+            }
+        }
+    }
 }

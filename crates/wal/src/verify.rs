@@ -375,6 +375,8 @@ impl Staging<'_> {
                 one.checked.usable = false;
                 self.listed.retain(|listed| listed.name != one.checked.file);
                 let _ = std::fs::remove_file(self.folder.join(&one.checked.file));
+                // `pg_waldump` takes any name in the folder for a file that it can open.
+                let _ = std::fs::remove_file(view.0.join(chain.name(one.segment.number)));
             }
             let Some(before) = at.checked_sub(1) else { return Ok(None) };
             end = before;
