@@ -1,8 +1,11 @@
 //! Nothing gets onto the share that the mirror has not; and the pool is not kept from stopping.
 
-use crate::ground::{Ground, Instance, mirror_at, until};
+use crate::ground::{Ground, Instance, mirror_at, owner_of, until};
+use holdfast_pki::{Authority, Kind, Wanted};
 use holdfast_private_postgres::Postgres;
 use holdfast_wal::Shipped;
+use std::os::unix::fs::chown;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -92,4 +95,55 @@ async fn a_stop_is_not_held_up() {
     mirror.promote();
     primary.change(|s| s.deadlines.stopping_seconds = 1);
     assert!(primary.ship(other).await.is_err());
+}
+
+fn identity(authority: &Authority, name: &str, to: &Path) {
+    let wanted = Wanted { kind: Kind::Instance, name: name.into(), addresses: vec![], days: 9 };
+    authority.issue(&wanted, jiff::Timestamp::now(), to).unwrap();
+}
+
+/// The mirror is asked over a connection in which both sides are known, and never over another one.
+#[tokio::test]
+async fn the_mirror_is_known_by_its_certificate() {
+    let ground = Ground::new().await;
+    let mut primary = Instance::first(&ground, &[]).await;
+    let dir = ground.dir.path();
+    let (ours, theirs) = (dir.join("atl-db-1"), dir.join("atl-db-2"));
+    let authority = Authority::init(&dir.join("authority"), "chat.litwareinc.com", jiff::Timestamp::now()).unwrap();
+    identity(&authority, "atl-db-1", &ours);
+    identity(&authority, "atl-db-2", &theirs);
+    let (uid, gid) = owner_of(&primary.postgres);
+    for file in ["", "cert.pem", "key.pem", "ca.pem"] {
+        chown(theirs.join(file), Some(uid), Some(gid)).unwrap();
+    }
+    let file = |name: &str| format!("{}/{name}", theirs.display());
+    let (cert, key, ca) = (file("cert.pem"), file("key.pem"), file("ca.pem"));
+    let settings = [("ssl", "on"), ("ssl_cert_file", &cert), ("ssl_key_file", &key), ("ssl_ca_file", &ca)];
+    let mirror = primary.postgres.copy(&settings, |data| {
+        let hba =
+            "local all all trust\nhostssl all postgres 127.0.0.1/32 cert map=pool\nhost all all 127.0.0.1/32 trust\n";
+        std::fs::write(data.join("pg_hba.conf"), hba).unwrap();
+        std::fs::write(data.join("pg_ident.conf"), "pool atl-db-1 postgres\n").unwrap();
+    });
+    primary.write();
+    let name = primary.full().pop().unwrap().1;
+    let end = primary.position();
+    until("the mirror has it", || {
+        primary
+            .postgres
+            .psql(&format!("SELECT coalesce(bool_or(flush_lsn >= '{end}'), false) FROM pg_stat_replication"))
+            == "t"
+    });
+    primary.change(|s| {
+        s.exposed = false;
+        s.deadlines.stopping_seconds = 0;
+        s.mirror = Some(mirror_at(&mirror));
+        s.identity = Some(ours);
+    });
+    primary.postgres.stop();
+    // Its certificate bears another name than we ask for.
+    primary.change(|s| s.mirror.as_mut().unwrap().name = "atl-db-9".into());
+    assert!(primary.ship(&name).await.unwrap_err().to_string().contains("not known"));
+    primary.change(|s| s.mirror.as_mut().unwrap().name = "atl-db-2".into());
+    assert_eq!(primary.ship(&name).await.unwrap(), Shipped::Done);
 }
