@@ -39,6 +39,8 @@ pub struct ControlData {
     pub timeline: u32,
     /// How far a standby must replay before it can be asked anything.
     pub minimum_recovery: Lsn,
+    /// The timeline of that; 0 when it is none. After a promotion the new one, at once.
+    pub minimum_recovery_timeline: u32,
     /// The size of segments.
     pub segment_size: SegmentSize,
     /// Whether pages have checksums.
@@ -97,6 +99,7 @@ impl ControlData {
             redo: value("Latest checkpoint's REDO location")?.parse().ok()?,
             timeline: value("Latest checkpoint's TimeLineID")?.parse().ok()?,
             minimum_recovery: value("Minimum recovery ending location")?.parse().ok()?,
+            minimum_recovery_timeline: value("Min recovery ending loc's timeline")?.parse().ok()?,
             segment_size: SegmentSize::try_from(value("Bytes per WAL segment")?.parse::<u64>().ok()?).ok()?,
             checksums: value("Data page checksum version")? != "0",
         })

@@ -9,7 +9,8 @@
 //!
 //! **Invariants:** it starts closed to everybody but its agent, unless told otherwise. A data directory is never removed: one that is replaced is
 //! moved aside. The postmaster outlives its agent, and the next agent finds it. Nobody waits without a limit, and a limit that passes ends the
-//! waiting, never the work.
+//! waiting, never the work. Whatever is
+//! interrupted by a kill, the next start knows of, and it is the start that sees to it: see `interrupted`.
 
 pub mod access;
 mod connect;
@@ -19,6 +20,7 @@ mod error;
 mod files;
 mod init;
 mod instance;
+mod interrupted;
 pub mod layout;
 mod mirror;
 mod process;

@@ -99,7 +99,8 @@ fn canonical(pgdata: &Path) -> PathBuf {
 /// Whether it is PostgreSQL and in that directory. Of others' processes the system does not tell.
 fn works_in(pid: u32, home: &Path) -> bool {
     let is_postgres = || {
-        let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        // One that is just ending has let go of its program, and not yet of the memory that it shared, which hinders the next postmaster.
+        let Ok(program) = std::fs::read_link(format!("/proc/{pid}/exe")) else { return true };
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // After an upgrade it is one that is gone from the disk.
         matches!(name.trim_end_matches(" (deleted)"), "postgres" | "postmaster")

@@ -1,15 +1,12 @@
 //! Taking back what an old primary wrote that nobody else has, so that it can follow the new one without being copied anew.
 
 use crate::dynamic::Upstream;
-use crate::error::{Error, Result, file};
-use crate::files;
+use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::programs::finish;
 use crate::progress::Progress;
 use crate::start::Boot;
 use crate::stop::Stop;
-use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -39,8 +36,8 @@ impl Instance {
         let deadline = Instant::now() + within;
         let left = || deadline.saturating_duration_since(Instant::now());
         self.layout().has_data()?;
-        self.fails_if_half_rewound()?;
         self.clear_leftovers().await?;
+        self.mend().await?;
         // PostgreSQL 15 is for ever about to start over without knowing where the timelines part, if the other one has made no checkpoint on its own.
         progress(Progress::says("a checkpoint on the other instance"));
         let source = format!("{} dbname=postgres", upstream.conninfo());
@@ -60,7 +57,7 @@ impl Instance {
         if !self.settings().restore_command.is_empty() {
             command.arg("--restore-target-wal");
         }
-        files::replace(&self.half_rewound(), "A rewind was under way.\n")?;
+        self.rewind_is_under_way()?;
         let said = self.follow("pg_rewind", &mut command, "rewinding", deadline, within, progress).await;
         let outcome = match said {
             Ok(said) if said.contains("no rewind required") => Rewound::NotRequired,
@@ -78,31 +75,5 @@ impl Instance {
         self.make_standby()?;
         self.is_whole()?;
         Ok(outcome)
-    }
-
-    /// Fails when a rewind was interrupted: such data starts, and is wrong.
-    pub(crate) fn fails_if_half_rewound(&self) -> Result<()> {
-        if self.half_rewound().exists() {
-            let data = self.layout().pgdata();
-            let text = format!(
-                "a rewind of {} was interrupted, so that its data is of no use: clone the instance",
-                data.display()
-            );
-            return Err(Error::Refused(text));
-        }
-        Ok(())
-    }
-
-    /// The data directory is not, or no more, one that is being rewound.
-    pub(crate) fn is_whole(&self) -> Result<()> {
-        let path = self.half_rewound();
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(file("remove", &path)(e)),
-            _ => files::sync_parent(&path),
-        }
-    }
-
-    fn half_rewound(&self) -> PathBuf {
-        self.layout().root().join("pgdata.rewinding")
     }
 }

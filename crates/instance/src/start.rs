@@ -66,8 +66,8 @@ impl Instance {
             return Ok(Started { pid, adopted: true, boot: self.boot().await });
         }
         self.layout().has_data()?;
-        self.fails_if_half_rewound()?;
         self.clear_leftovers().await?;
+        self.mend().await?;
         if boot != Boot::Serving {
             self.change(Some(&Dynamic::fenced()), Some(Access::Closed), within).await?;
         }

@@ -51,12 +51,19 @@ impl Instance {
             row.and_then(|row| row.try_get(0)).map_err(sql(DOING))
         };
         if !in_recovery().await? {
+            self.no_promotion_is_under_way()?;
             return Ok(Promotion::WasPrimary);
         }
+        let from = self.timeline().await?;
+        self.promotion_is_under_way(from)?;
         let told = timeout_at(deadline, client.execute("SELECT pg_promote(false)", &[])).await.map_err(late)?;
         if let Err(e) = told {
             // It may have been promoted since it was asked.
-            return if in_recovery().await? { Err(sql(DOING)(e)) } else { Ok(Promotion::WasPrimary) };
+            if in_recovery().await? {
+                return Err(sql(DOING)(e));
+            }
+            self.no_promotion_is_under_way()?;
+            return Ok(Promotion::WasPrimary);
         }
         while in_recovery().await? {
             if Instant::now() > deadline {
@@ -64,6 +71,7 @@ impl Instance {
             }
             sleep(MOMENT).await;
         }
+        self.no_promotion_is_under_way()?;
         Ok(Promotion::Promoted)
     }
 

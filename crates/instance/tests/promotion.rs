@@ -7,11 +7,10 @@
 
 mod common;
 
-use common::{LONG, Place, numbers, run, serve, write};
+use common::{LONG, Place, numbers, run, serve, until, write};
 use holdfast_instance::{Access, Boot, Dynamic, Error, Promotion, Rewound, Stop, Sync, silent};
 use holdfast_wal::WalFile;
 use std::process::Command;
-use std::time::Duration;
 
 #[test]
 fn promoted_twice_is_promoted_once() {
@@ -49,6 +48,7 @@ fn promoted_twice_is_promoted_once() {
 #[test]
 fn killed_while_it_is_promoted_there_is_never_a_second_timeline() {
     run("killed_while_it_is_promoted_there_is_never_a_second_timeline", async {
+        const BETWEEN: &str = "the history written, and the control file not";
         let place = Place::new(&["a", "b"]);
         let a = place.primary("a").await;
         let b = place.standby("b", &a).await;
@@ -59,30 +59,58 @@ fn killed_while_it_is_promoted_there_is_never_a_second_timeline() {
         b.stop(Stop::Fast, LONG).await.unwrap();
         let (data, kept) = (b.layout().pgdata(), place.path().join("kept"));
         copy(&data, &kept);
+        let (log, wal) = (b.layout().log_file(), b.layout().pg_wal());
+        let logged = |text: &str| std::fs::read_to_string(&log).unwrap().contains(text);
+        // How far it has come when it is killed: told; it knows its new timeline; that is written down; it is no standby any more; it takes writes.
+        let stages: [(&str, &dyn Fn() -> bool); 8] = [
+            ("told", &|| true),
+            ("heard", &|| logged("received promote request")),
+            ("the timeline chosen", &|| logged("selected new timeline ID: 2")),
+            // From here on, for a moment, PostgreSQL would start as a primary on the old timeline.
+            ("the signal removed", &|| !data.join("standby.signal").exists()),
+            // The same moment, a little later: too short to be met by looking, so that the history is written for it.
+            (BETWEEN, &|| !data.join("standby.signal").exists()),
+            ("the history written", &|| wal.join("00000002.history").exists()),
+            ("recovery complete", &|| logged("archive recovery complete")),
+            ("ready", &|| logged("database system is ready to accept connections")),
+        ];
         let mut primaries = 0;
-        let offsets = [0, 3, 8, 15, 25, 40, 60, 90, 140];
-        for offset in offsets {
+        for (stage, is_there) in stages {
             std::fs::remove_dir_all(&data).unwrap();
             copy(&kept, &data);
+            std::fs::write(&log, "").unwrap();
             b.start(Boot::Serving, LONG, &silent).await.unwrap();
+            let client = b.sql("postgres").await.unwrap();
+            let row = client.query_one("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'", &[]).await;
+            let startup = row.unwrap().get::<_, i32>(0).cast_unsigned();
             let promoting = tokio::spawn({
                 let b = b.clone();
                 async move { b.promote(LONG).await }
             });
-            // How far it has come by then is chance, which is what is wanted.
-            tokio::time::sleep(Duration::from_millis(offset)).await;
+            until(stage, async || {
+                // Looked at as often as can be: some stages are short.
+                (0..1_000).any(|_| is_there())
+            })
+            .await;
+            // The process that is being killed next goes no further meanwhile; at the last stage it has ended.
+            let pid = rustix::process::Pid::from_raw(startup.cast_signed()).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::STOP);
             b.kill(LONG).await.unwrap();
             let _ = promoting.await.unwrap();
+            if stage == BETWEEN {
+                std::fs::write(wal.join("00000002.history"), "1\t0/3000000\tno recovery target specified\n").unwrap();
+            }
             b.start(Boot::Fenced, LONG, &silent).await.unwrap();
             let was = if b.in_recovery().await.unwrap() { Promotion::Promoted } else { Promotion::WasPrimary };
-            assert_eq!(b.promote(LONG).await.unwrap(), was, "after {offset} ms");
+            println!("killed at \"{stage}\": {was:?} by the next attempt");
+            assert_eq!(b.promote(LONG).await.unwrap(), was, "{stage}");
             primaries += usize::from(was == Promotion::WasPrimary);
-            assert_eq!((b.timeline().await.unwrap(), b.known_timelines().unwrap()), (2, vec![2]), "after {offset} ms");
-            assert_eq!(numbers(&b).await.len(), 100, "after {offset} ms");
+            assert_eq!((b.timeline().await.unwrap(), b.known_timelines().unwrap()), (2, vec![2]), "{stage}");
+            assert_eq!(numbers(&b).await.len(), 100, "{stage}");
             b.stop(Stop::Immediate, LONG).await.unwrap();
         }
-        println!("killed {} times, {primaries} times it was a primary already", offsets.len());
-        assert!(primaries < offsets.len(), "no kill came early enough to show anything");
+        assert!(b.layout().root().join("unfinished/00000002.history").exists());
+        assert!((1..stages.len()).contains(&primaries), "the kills came all too early, or all too late: {primaries}");
     });
 }
 
@@ -102,8 +130,7 @@ fn reserved_timelines_are_passed_over() {
         assert_eq!(b.timeline().await.unwrap(), 11);
         assert_eq!(b.fork(11).unwrap().unwrap().parent, 1);
         write(&b, "INSERT INTO t VALUES (1)").await.unwrap();
-        common::until("its standby follows", async || c.timeline().await.unwrap() == 11 && numbers(&c).await == [1])
-            .await;
+        until("its standby follows", async || c.timeline().await.unwrap() == 11 && numbers(&c).await == [1]).await;
     });
 }
 
@@ -116,14 +143,14 @@ fn an_old_primary_is_rewound_and_so_is_a_killed_standby() {
         let b = place.standby("b", &a).await;
         let c = place.standby("c", &a).await;
         write(&a, "INSERT INTO t VALUES (1)").await.unwrap();
-        common::until("both have it", async || numbers(&b).await == [1] && numbers(&c).await == [1]).await;
+        until("both have it", async || numbers(&b).await == [1] && numbers(&c).await == [1]).await;
         b.set(&Dynamic { upstream: None, sync: Sync::None }, LONG).await.unwrap();
         b.promote(LONG).await.unwrap();
         let fork = b.fork(2).unwrap().unwrap();
         // The two part: the old primary goes on for itself, with a standby that follows it.
         write(&a, "INSERT INTO t VALUES (2); DELETE FROM t WHERE n = 1").await.unwrap();
         write(&b, "INSERT INTO t VALUES (3)").await.unwrap();
-        common::until("its standby follows it", async || numbers(&c).await == [2]).await;
+        until("its standby follows it", async || numbers(&c).await == [2]).await;
         c.kill(LONG).await.unwrap();
         a.kill(LONG).await.unwrap();
 
@@ -144,7 +171,7 @@ fn an_old_primary_is_rewound_and_so_is_a_killed_standby() {
             assert_eq!(std::fs::read_dir(&aside).map_or(0, |dir| dir.count()), moved.len());
             serve(old, Some(place.upstream(name, &b)), Sync::None, Access::Open).await;
             old.wait_streaming(LONG).await.unwrap();
-            common::until("it has what the other has", async || numbers(old).await == [1, 3]).await;
+            until("it has what the other has", async || numbers(old).await == [1, 3]).await;
             assert_eq!(old.timeline().await.unwrap(), 2);
         }
         assert!(matches!(a.rewind_from(&place.upstream("a", &b), LONG, &silent).await, Err(Error::Running(_))));
