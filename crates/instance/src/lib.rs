@@ -50,6 +50,6 @@ pub use sessions::Session;
 pub use settings::Settings;
 pub use standby::Cloned;
 pub use start::{Boot, Started};
-pub use status::{Phase, Status};
+pub use status::{Archiver, Disk, Follower, Phase, Primary, Receiver, Server, Standby, Status, Unarchived};
 pub use stop::Stop;
 pub use timeline::{Fork, Promotion};
