@@ -183,11 +183,28 @@ impl Instance {
     }
 
     /// Whether a commit waits at all is a flag in shared memory that the checkpointer sets, when it comes to it; until then commits pass, whatever
-    /// the setting says. It comes to it before it begins a checkpoint that was asked for now.
+    /// the setting says. It has come to it when it has heard the signal and rests again. If it does not rest, for want of an end of its checkpoint, it
+    /// comes to it before it begins another one, which is asked for then.
     async fn commits_wait(&self, within: Duration) -> Result<()> {
+        const DOING: &str = "making commits wait";
+        const RESTS: &str = "SELECT pid, wait_event IS NOT DISTINCT FROM 'CheckpointerMain' FROM pg_stat_activity
+            WHERE backend_type = 'checkpointer'";
+        const SOON: Duration = Duration::from_millis(300);
         let client = self.sql("postgres").await?;
+        let begun = Instant::now();
+        let mut pid = None;
+        while begun.elapsed() < SOON.min(within) {
+            let heard = pid.is_some_and(process::has_heard);
+            let row = client.query_opt(RESTS, &[]).await.map_err(sql(DOING))?;
+            let rests = row.as_ref().is_some_and(|row| row.try_get(1).unwrap_or(false));
+            if heard && rests {
+                return Ok(());
+            }
+            pid = row.and_then(|row| row.try_get::<_, i32>(0).ok()).and_then(|pid| u32::try_from(pid).ok());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
         let done = tokio::time::timeout(within, client.batch_execute("CHECKPOINT")).await;
-        done.map_err(|_| self.timed_out("a checkpoint", within, u64::MAX))?.map_err(sql("making a checkpoint"))
+        done.map_err(|_| self.timed_out("a checkpoint", within, u64::MAX))?.map_err(sql(DOING))
     }
 
     fn read_dynamic(&self) -> Result<(Dynamic, u64)> {

@@ -58,6 +58,18 @@ pub(crate) fn title(pid: u32) -> String {
     String::from_utf8_lossy(&bytes).replace('\0', " ").trim_end().to_owned()
 }
 
+/// Whether every SIGHUP that was sent to a process has come to it, and it rests again.
+pub(crate) fn has_heard(pid: u32) -> bool {
+    let line = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|value| value.trim().to_owned())
+    };
+    let pending =
+        |name: &str| line(name).and_then(|mask| u64::from_str_radix(&mask, 16).ok()).is_none_or(|mask| mask & 1 == 1);
+    // In this order: it is woken before the signal is taken from it.
+    !pending("SigPnd") && !pending("ShdPnd") && line("State").is_some_and(|state| state.starts_with('S'))
+}
+
 pub(crate) fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
 }

@@ -144,6 +144,35 @@ fn who_may_connect_is_who_has_a_certificate_and_is_let_in() {
     });
 }
 
+/// The setting alone makes no commit wait: the checkpointer does, when it comes to it. Frozen, it does not, and nobody is told that commits wait.
+#[test]
+fn commits_wait_when_it_is_said_that_they_do() {
+    run("commits_wait_when_it_is_said_that_they_do", async {
+        let place = Place::new(&["a"]);
+        let a = place.primary("a").await;
+        let asked = session(&a).await;
+        let row = asked.query_one("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'", &[]).await;
+        let checkpointer = row.unwrap().get::<_, i32>(0).cast_unsigned();
+        signal(checkpointer, Signal::STOP);
+        let within = Duration::from_secs(2);
+        assert!(a.set(&Dynamic::fenced(), within).await.unwrap_err().is_timeout());
+        // Which is as well, because:
+        write(&a, "INSERT INTO t VALUES (1)").await.unwrap();
+        signal(checkpointer, Signal::CONT);
+        for n in 2..12 {
+            a.set(&Dynamic { upstream: None, sync: Sync::None }, LONG).await.unwrap();
+            a.set(&Dynamic::fenced(), LONG).await.unwrap();
+            let commit = tokio::spawn({
+                let a = a.clone();
+                async move { write(&a, &format!("INSERT INTO t VALUES ({n})")).await }
+            });
+            until("the commit waits", async || commit.is_finished() || waiting(&a).await > 0).await;
+            assert!(!commit.is_finished(), "it did not wait: {:?}", commit.await);
+            a.terminate_clients(LONG).await.unwrap();
+        }
+    });
+}
+
 #[test]
 fn what_is_said_while_it_does_not_run_holds_when_it_does() {
     run("what_is_said_while_it_does_not_run_holds_when_it_does", async {
