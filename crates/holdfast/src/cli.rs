@@ -1,8 +1,8 @@
 //! What can be typed: the commands, and what is common to all of them. Each noun's verbs stand in its own file of [`crate::commands`].
 
 use crate::commands::{
-    audit, backup, category, completion, config, db, export, group, import, message, pool, restore, room, serve,
-    status, store, token, user, verify,
+    agent, audit, backup, category, completion, config, db, export, failover, group, import, instance, message, mirror, pki,
+    pool, restore, room, serve, status, store, token, topology, user, verify, wal,
 };
 use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand};
@@ -106,6 +106,30 @@ pub(crate) enum Command {
     Restore(restore::Args),
     /// Check that no entry of any log was changed, lost or moved
     Verify(verify::Args),
+    /// Two sites: the file that describes them
+    #[command(subcommand)]
+    Topology(topology::Verb),
+    /// Two sites: run the agent of a PostgreSQL server
+    Agent(agent::AgentArgs),
+    /// Two sites: run the witness
+    Witness(agent::WitnessArgs),
+    /// Two sites: the PostgreSQL servers
+    #[command(subcommand)]
+    Instance(instance::Verb),
+    /// Two sites: the mirror, which has everything that was acknowledged
+    #[command(subcommand)]
+    Mirror(mirror::Mirror),
+    /// Two sites: change the roles of primary and mirror
+    Switchover(mirror::Switchover),
+    /// Two sites: log shipping to the other one
+    #[command(subcommand)]
+    Shipping(mirror::Shipping),
+    /// Two sites: fail over to the other one
+    #[command(subcommand)]
+    Failover(failover::Verb),
+    /// Certificates: who belongs to the pool
+    #[command(subcommand)]
+    Pki(pki::Verb),
     /// The servers that share a PostgreSQL database
     #[command(subcommand)]
     Pool(pool::Verb),
@@ -115,6 +139,9 @@ pub(crate) enum Command {
     /// The database as a whole: copy it to PostgreSQL, make anew what follows from the logs
     #[command(subcommand)]
     Store(store::Verb),
+    /// The write-ahead log between two sites: what PostgreSQL runs, and what lies on a share
+    #[command(subcommand)]
+    Wal(wal::Verb),
     /// How the server is
     Status(status::Args),
     /// Who changed what: users, groups, categories, rooms

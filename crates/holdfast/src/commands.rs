@@ -1,5 +1,6 @@
 //! The commands: one file for each noun, and what they share.
 
+pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod category;
@@ -7,20 +8,27 @@ pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod db;
 pub(crate) mod export;
+pub(crate) mod failover;
 pub(crate) mod group;
 pub(crate) mod import;
+pub(crate) mod instance;
 pub(crate) mod message;
+pub(crate) mod mirror;
+pub(crate) mod pki;
 pub(crate) mod pool;
 pub(crate) mod restore;
 pub(crate) mod room;
 pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod shared;
+pub(crate) mod sites;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod token;
+pub(crate) mod topology;
 pub(crate) mod user;
 pub(crate) mod verify;
+pub(crate) mod wal;
 
 use crate::cli::{Cli, Command, Global};
 use crate::client::{Access, Client, Reach};
@@ -57,15 +65,18 @@ impl Context {
 /// Runs a command to its end.
 pub(crate) fn run(cli: Cli) -> Result<Exit> {
     let out = Output { json: cli.global.json, quiet: cli.global.quiet };
-    // These two need neither settings nor data.
+    // These need neither settings nor data.
     match cli.command {
         Command::Completion(args) => return completion::run(&args),
         Command::Config(verb) => return config::run(&verb, &cli.global, out),
+        Command::Wal(verb) => return wal::run(&verb, out),
+        Command::Pki(verb) => return pki::run(verb, out),
+        Command::Topology(verb) => return topology::run(&verb, out),
         _ => {}
     }
     let Loaded { config, .. } = settings(&cli.global)?;
     let context = Context { out, reach: reach(cli.global, config)? };
-    if !matches!(cli.command, Command::Serve(_)) {
+    if !matches!(cli.command, Command::Serve(_) | Command::Agent(_) | Command::Witness(_)) {
         log_errors();
     }
     runtime()?.block_on(dispatch(cli.command, context))
@@ -90,8 +101,15 @@ async fn dispatch(command: Command, context: Context) -> Result<Exit> {
         Command::Db(verb) => Box::pin(db::run(verb, &context)).await,
         Command::Store(verb) => Box::pin(store::run(verb, &context)).await,
         Command::Audit(args) => Box::pin(audit::run(&args, &context)).await,
+        Command::Agent(args) => Box::pin(agent::run_agent(&args, &context.config().log)).await,
+        Command::Witness(args) => Box::pin(agent::run_witness(&args, &context.config().log)).await,
+        Command::Instance(verb) => Box::pin(instance::run(verb, context.out)).await,
+        Command::Mirror(verb) => Box::pin(mirror::mirror(verb, context.out)).await,
+        Command::Switchover(args) => Box::pin(mirror::switchover(args, context.out)).await,
+        Command::Shipping(verb) => Box::pin(mirror::shipping(verb, context.out)).await,
+        Command::Failover(verb) => Box::pin(failover::run(verb, context.out)).await,
         // Done before a runtime was needed.
-        Command::Config(_) | Command::Completion(_) => Ok(Exit::Done),
+        Command::Config(_) | Command::Completion(_) | Command::Wal(_) | Command::Pki(_) | Command::Topology(_) => Ok(Exit::Done),
     }
 }
 

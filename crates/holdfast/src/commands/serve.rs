@@ -170,7 +170,8 @@ impl Signals {
     }
 }
 
-fn start_log(log: &Log) -> Result<()> {
+/// Where the log of a process that runs for long goes.
+pub(crate) fn start_log(log: &Log) -> Result<()> {
     let filter: EnvFilter = log.level.parse().map_err(|e| refused(format!("log.level: {e}")))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match log.format {
