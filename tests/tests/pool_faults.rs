@@ -160,6 +160,7 @@ fn backends_are_terminated_again_and_again() {
 fn the_database_takes_no_writes_for_a_while() {
     let mut pool = Pool::start(&Plan { settings: IMPATIENT, ..Plan::default() });
     let load = Load::start(&pool, &LoadPlan { persistence: Duration::from_secs(4), ..LoadPlan::default() });
+    let other = pool.add_room("Other");
     load.wait_for(SOME, LIMIT);
     set_read_only(&mut pool, "on");
     for server in 0..3 {
@@ -168,6 +169,12 @@ fn the_database_takes_no_writes_for_a_while() {
             let metrics = pool.look(server, "/metrics").unwrap().1;
             metrics.as_str().unwrap().contains("holdfast_database_condition{condition=\"read-only\"} 1").then_some(())
         });
+        let (status, page) = pool.ask(server, Method::GET, &format!("/rooms/{other}/entries?limit=5"), None);
+        assert_eq!(status, 200, "reading must go on: {page}");
+        let (status, rooms) = pool.ask(server, Method::GET, "/rooms", None);
+        assert_eq!(status, 200, "reading must go on: {rooms}");
+        let (status, hits) = pool.ask(server, Method::GET, "/search?q=says", None);
+        assert_eq!(status, 200, "searching must go on: {hits}");
     }
     set_read_only(&mut pool, "off");
     load.wait_for(SOME, LIMIT);
@@ -214,6 +221,8 @@ fn the_databases_disk_is_full_and_then_has_room_again() {
             (status != 201).then_some((status, answer))
         });
         assert_eq!((refused.0, &refused.1["code"]), (507, &"storage-full".into()), "{refused:?}");
+        let ready = pool.look(server, "/health/ready").unwrap();
+        assert_eq!((ready.0, &ready.1["code"]), (507, &"storage-full".into()), "ready while posts are refused: {ready:?}");
         let (status, page) = pool.ask(server, Method::GET, &format!("/rooms/{other}/entries?limit=5"), None);
         assert_eq!(status, 200, "reading must go on: {page}");
     }

@@ -14,6 +14,7 @@ use crate::view::{EntryView, Person};
 use holdfast_domain::rights::Action;
 use holdfast_domain::{RoomId, Seq, Time};
 use holdfast_store::log::From;
+use holdfast_store::pool::Condition;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -108,6 +109,10 @@ impl Live {
             let page = self.chat.patiently(|| self.chat.store().page(room, From::After(cursor), PAGE)).await?;
             // What the log has beyond that is handed out in a moment, to this connection too.
             let Some(last) = page.rows.last().map(|row| row.entry.seq.min(published)) else {
+                if self.chat.database().condition != Condition::Ready {
+                    let why = "what can be read of the database now does not have the newest entries yet";
+                    return Err(ChatError::Unavailable(why.into()));
+                }
                 // The hub knows of entries that the log does not give: never, unless the store is damaged.
                 tracing::error!(%room, %cursor, %published, "entries that were handed out are not in the log");
                 return Err(ChatError::Internal);

@@ -181,10 +181,10 @@ pub trait RoomLog: Send + Sync {
     /// (`EntryBody::Room` begins a room's log) is [`crate::StoreError::Missing`].
     async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>>;
 
-    /// The end of a log; of a room that does not exist, that of an empty log.
+    /// The end of a log; of a room that does not exist, that of an empty log. While nothing can be written it may be some moments old.
     async fn head(&self, room: RoomId) -> Result<Head>;
 
-    /// The ends of all logs that have an entry, the pool's included.
+    /// The ends of all logs that have an entry, the pool's included. Never old.
     async fn heads(&self) -> Result<Vec<(RoomId, Head)>>;
 
     /// At most `limit` entries of a log.

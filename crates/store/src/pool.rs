@@ -182,7 +182,7 @@ pub trait Pool: Send + Sync {
     /// How the store is, as of the last second or so. Never waits.
     fn condition(&self) -> Condition;
 
-    /// How long the database takes to answer: the least of the last measurements. `None` before the first.
+    /// How long the database takes to answer: the least of the last measurements, of which there are some from the start.
     fn round_trip(&self) -> Option<Duration>;
 
     /// What the pool agrees upon, and all servers that it knows, in the order of their names.

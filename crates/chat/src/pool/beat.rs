@@ -73,16 +73,7 @@ impl Chat {
 
     async fn beat_once(&self, pool: &dyn Pool, stale: Duration) -> std::result::Result<Beaten, StoreError> {
         let options = &self.options().server;
-        let mut round_trip = pool.round_trip();
-        if round_trip.is_none() {
-            // Before the first measurement of the store's own; two of them, since the first may open a connection.
-            for _ in 0..2 {
-                let asked = Instant::now();
-                pool.state().await?;
-                let took = asked.elapsed();
-                round_trip = Some(round_trip.map_or(took, |before| before.min(took)));
-            }
-        }
+        let round_trip = pool.round_trip();
         let near = round_trip.is_some_and(|took| took <= Duration::from_millis(u64::from(options.most_round_trip_ms)));
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let beat = Beat {

@@ -31,7 +31,7 @@ impl Accounts for PostgresStore {
         const DOING: &str = "reading an account";
         const SQL: &str = "SELECT salt, iterations, stored_key, server_key, failures, locked_until, last_seen_at
                            FROM account WHERE \"user\" = $1";
-        let row = self.inner.sessions.one(DOING, SQL, &[&user.0]).await?;
+        let row = self.inner.sessions.find_one(DOING, SQL, &[&user.0]).await?;
         Ok(read_one(row.as_ref(), DOING, read_credentials)?.unwrap_or_default())
     }
 
@@ -82,7 +82,7 @@ impl Accounts for PostgresStore {
     async fn sign_in(&self, secret: Digest, now: Time) -> Result<Option<SignIn>> {
         const DOING: &str = "looking up a sign-in";
         const SQL: &str = concat!(sign_in_columns!(), "WHERE secret = $1 AND expires_at > $2");
-        let row = self.inner.sessions.one(DOING, SQL, &[&&secret.0[..], &now.millis()]).await?;
+        let row = self.inner.sessions.find_one(DOING, SQL, &[&&secret.0[..], &now.millis()]).await?;
         read_one(row.as_ref(), DOING, read_sign_in)
     }
 
@@ -135,7 +135,7 @@ impl Accounts for PostgresStore {
     async fn token(&self, secret: Digest, now: Time) -> Result<Option<Token>> {
         const DOING: &str = "looking up a token";
         const SQL: &str = concat!(token_columns!(), "WHERE secret = $1 AND (expires_at IS NULL OR expires_at > $2)");
-        let row = self.inner.sessions.one(DOING, SQL, &[&&secret.0[..], &now.millis()]).await?;
+        let row = self.inner.sessions.find_one(DOING, SQL, &[&&secret.0[..], &now.millis()]).await?;
         read_one(row.as_ref(), DOING, read_token)
     }
 

@@ -69,7 +69,11 @@ pub(super) async fn append(store: &Inner, drafts: Vec<Draft>) -> Result<Vec<Appe
     }
     let session = store.sessions.get().await?;
     let outcome = transact(store, &session, drafts).await;
-    store.note_write(&outcome);
+    match &outcome {
+        Ok(appended) if appended.iter().any(|a| matches!(a, Appended::New(_))) => store.watched.note_post(),
+        Err(StoreError::Full) => store.watched.note_refusal(),
+        _ => {}
+    }
     if outcome.as_ref().is_err_and(|e| matches!(e, StoreError::Unknown { .. } | StoreError::Away { .. })) {
         // What state it is in is not known.
         drop(deadpool::managed::Object::take(session));

@@ -58,7 +58,7 @@ impl Files for PostgresStore {
     async fn file(&self, id: FileId) -> Result<Option<StoredFile>> {
         const DOING: &str = "looking up a file";
         const SQL: &str = concat!(file_columns!(), "WHERE f.id = $1 AND f.ref IS NOT NULL");
-        let row = self.inner.sessions.one(DOING, SQL, &[&id.0]).await?;
+        let row = self.inner.sessions.find_one(DOING, SQL, &[&id.0]).await?;
         row.as_ref().map(read_file).transpose().map_err(|e| e.while_doing(DOING))
     }
 
@@ -66,14 +66,14 @@ impl Files for PostgresStore {
         const DOING: &str = "reading a part of a file";
         const SQL: &str = "SELECT c.bytes FROM file f JOIN chunk c ON c.file = f.no
                            WHERE f.id = $1 AND f.ref IS NOT NULL AND c.i = $2";
-        blob(self.inner.sessions.one(DOING, SQL, &[&id.0, &i64::from(index)]).await?, DOING)
+        blob(self.inner.sessions.find_one(DOING, SQL, &[&id.0, &i64::from(index)]).await?, DOING)
     }
 
     async fn thumbnail(&self, id: FileId) -> Result<Option<Bytes>> {
         const DOING: &str = "reading the small version of a file";
         const SQL: &str =
             "SELECT t.bytes FROM file f JOIN thumbnail t ON t.file = f.no WHERE f.id = $1 AND f.ref IS NOT NULL";
-        blob(self.inner.sessions.one(DOING, SQL, &[&id.0]).await?, DOING)
+        blob(self.inner.sessions.find_one(DOING, SQL, &[&id.0]).await?, DOING)
     }
 
     async fn files_in(&self, room: RoomId, before: Option<Seq>, limit: usize) -> Result<Vec<StoredFile>> {
@@ -85,7 +85,7 @@ impl Files for PostgresStore {
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let before = before.map_or(i64::MAX, |seq| seq.0);
-        let rows = self.inner.sessions.query(DOING, SQL, &[&room.0, &before, &limit]).await?;
+        let rows = self.inner.sessions.find(DOING, SQL, &[&room.0, &before, &limit]).await?;
         rows.iter().map(read_file).collect::<Work<_>>().map_err(|e| e.while_doing(DOING))
     }
 

@@ -28,7 +28,7 @@ impl RoomLog for PostgresStore {
 
     async fn head(&self, room: RoomId) -> Result<Head> {
         const DOING: &str = "reading the end of a log";
-        let session = self.inner.sessions.get().await?;
+        let session = self.inner.sessions.reader().await?;
         Ok(end(&session, room).await.map_err(|e| e.while_doing(DOING))?.head)
     }
 
@@ -42,21 +42,21 @@ impl RoomLog for PostgresStore {
 
     async fn page(&self, room: RoomId, from: From, limit: usize) -> Result<Page> {
         const DOING: &str = "reading a page of a log";
-        let session = self.inner.sessions.get().await?;
+        let session = self.inner.sessions.reader().await?;
         page(&session, room, from, limit).await.map_err(|e| e.while_doing(DOING))
     }
 
     async fn rows(&self, room: RoomId, seqs: Vec<Seq>) -> Result<Vec<Row>> {
         const DOING: &str = "reading entries of a log";
         let wanted: BTreeSet<_> = seqs.into_iter().map(|seq| (room, seq)).collect();
-        let session = self.inner.sessions.get().await?;
+        let session = self.inner.sessions.reader().await?;
         load_rows(&session, &wanted).await.map_err(|e| e.while_doing(DOING))
     }
 
     async fn edits_of(&self, room: RoomId, seq: Seq) -> Result<Vec<Entry>> {
         const DOING: &str = "reading the edits of a message";
         const SQL: &str = "SELECT seq FROM edit WHERE room = $1 AND of = $2";
-        let session = self.inner.sessions.get().await?;
+        let session = self.inner.sessions.reader().await?;
         let edits = async {
             let mut wanted = BTreeSet::new();
             for r in session.query(SQL, &[&room.0, &seq.0]).await? {
@@ -89,7 +89,7 @@ impl RoomLog for PostgresStore {
 
     async fn last_at(&self, room: RoomId, at: Time) -> Result<Option<Seq>> {
         const DOING: &str = "finding a date in a log";
-        let session = self.inner.sessions.get().await?;
+        let session = self.inner.sessions.reader().await?;
         last_at(&session, room, at).await.map_err(|e| e.while_doing(DOING))
     }
 

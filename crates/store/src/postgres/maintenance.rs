@@ -3,7 +3,8 @@
 use super::error::unavailable;
 use super::{PostgresStore, load, read, rebuild};
 use crate::maintenance::{Facts, Maintenance};
-use crate::{Pool, Result};
+use crate::pool::Condition;
+use crate::{Pool, Result, StoreError};
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use holdfast_domain::chain::Stored;
@@ -35,9 +36,14 @@ impl Maintenance for PostgresStore {
 
     async fn check_writable(&self) -> Result<()> {
         const DOING: &str = "checking whether writing works";
+        let watched = &self.inner.watched;
         let outcome = self.inner.sessions.execute(DOING, "UPDATE probe SET n = n + 1", &[]).await;
-        self.inner.note_write(&outcome);
-        outcome.map(|_| ())
+        if matches!(outcome, Err(StoreError::Full)) {
+            watched.note_refusal();
+        }
+        outcome?;
+        // The row stays where it is, for which there is room on a full disk too; so it proves nothing against what posts have shown.
+        if watched.condition() == Condition::Full { Err(StoreError::Full) } else { Ok(()) }
     }
 
     async fn backup(&self, _: &Path, _: Box<dyn Fn(u64, u64) + Send + Sync>) -> Result<u64> {

@@ -43,11 +43,11 @@ pub use check::{Finding, Outcome, check};
 pub use options::PostgresOptions;
 
 use crate::pool::{Condition, Heard};
-use crate::{Result, StoreError};
+use crate::Result;
 use error::{Fail, unavailable};
 use session::Session;
 use sessions::Sessions;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -91,16 +91,23 @@ impl PostgresStore {
     /// Connects, makes the schema if there is none, and brings it up to date.
     ///
     /// # Errors
-    /// [`StoreError::Away`] if no server that takes writes can be reached now, and [`StoreError::Unavailable`] if the database cannot be used as it
+    /// [`crate::StoreError::Away`] if no server that takes writes can be reached now, and [`crate::StoreError::Unavailable`] if the database cannot be used as it
     /// is: see [`check`] for what is wrong with it.
     pub async fn open(options: PostgresOptions) -> Result<PostgresStore> {
         const DOING: &str = "opening the database";
         let config = options.config()?;
-        let sessions = Sessions::new(&config, options.connections)?;
+        let epoch = Arc::new(AtomicI64::new(0));
+        let sessions = Sessions::new(&config, options.connections, Arc::clone(&epoch))?;
         let lexicon = Lexicon::new(&options.search_language);
-        let epoch = {
+        let watched = {
             let session = sessions.get().await?;
-            prepare(&session, &lexicon, &options.search_language).await.map_err(|e| e.while_doing(DOING))?
+            let prepared = async {
+                epoch.store(prepare(&session, &lexicon, &options.search_language).await?, Ordering::Release);
+                let watched = Watched::new(epoch);
+                watched.measure(&session).await?;
+                error::Work::Ok(watched)
+            };
+            prepared.await.map_err(|e| e.while_doing(DOING))?
         };
         let run = Uuid::new_v4();
         let mut background = config.clone();
@@ -112,7 +119,7 @@ impl PostgresStore {
             location: options.location(),
             run,
             lexicon: Arc::new(lexicon),
-            watched: Watched::new(epoch),
+            watched,
             told: Told::new(run),
             own_changes: Mutex::new((0, 0)),
             heard: Mutex::new(Some(heard)),
@@ -226,15 +233,6 @@ impl Inner {
     fn note_own_change(&self, revision: i64) {
         let mut own = self.own_changes.lock().unwrap_or_else(PoisonError::into_inner);
         *own = if own.1 == revision { (own.0, revision + 1) } else { (revision, revision + 1) };
-    }
-
-    /// Notes what a write showed of the database's condition.
-    fn note_write<T>(&self, outcome: &Result<T>) {
-        match outcome {
-            Err(StoreError::Full) => self.watched.note(Condition::Full),
-            Ok(_) if self.watched.condition() == Condition::Full => self.watched.note(Condition::Ready),
-            _ => {}
-        }
     }
 
     async fn close(&self) {

@@ -64,7 +64,7 @@ impl Personal for PostgresStore {
             LEFT JOIN entry e ON e.room = u.room AND e.seq = r.seq
             ORDER BY u.n";
         let rooms: Vec<i64> = rooms.into_iter().map(|room| room.0).collect();
-        let rows = self.inner.sessions.query(DOING, SQL, &[&user.0, &rooms]).await?;
+        let rows = self.inner.sessions.find(DOING, SQL, &[&user.0, &rooms]).await?;
         let read = |r: &Row| {
             Work::Ok(Reading {
                 room: RoomId(r.try_get(0)?),
@@ -122,7 +122,7 @@ impl Personal for PostgresStore {
         const DOING: &str = "listing invitations";
         const SQL: &str =
             "SELECT id, \"user\", room, by, at, seen FROM invitation WHERE \"user\" = $1 ORDER BY id DESC";
-        let rows = self.inner.sessions.query(DOING, SQL, &[&user.0]).await?;
+        let rows = self.inner.sessions.find(DOING, SQL, &[&user.0]).await?;
         let read = |r: &Row| {
             Work::Ok(Invitation {
                 id: r.try_get(0)?,
@@ -149,7 +149,7 @@ impl Personal for PostgresStore {
     async fn feeds(&self, user: PrincipalId) -> Result<Vec<Feed>> {
         const DOING: &str = "listing feeds";
         const SQL: &str = "SELECT \"user\", id, feed FROM feed WHERE \"user\" = $1 ORDER BY id";
-        let rows = self.inner.sessions.query(DOING, SQL, &[&user.0]).await?;
+        let rows = self.inner.sessions.find(DOING, SQL, &[&user.0]).await?;
         let feeds = rows.iter().map(read_feed).collect::<Work<Vec<_>>>().map_err(|e| e.while_doing(DOING))?;
         Ok(feeds.into_iter().map(|(_, feed)| feed).collect())
     }
@@ -157,7 +157,7 @@ impl Personal for PostgresStore {
     async fn announcing_feeds(&self) -> Result<Vec<(PrincipalId, Feed)>> {
         const DOING: &str = "listing feeds that announce";
         const SQL: &str = "SELECT \"user\", id, feed FROM feed WHERE notify ORDER BY id";
-        let rows = self.inner.sessions.query(DOING, SQL, &[]).await?;
+        let rows = self.inner.sessions.find(DOING, SQL, &[]).await?;
         rows.iter().map(read_feed).collect::<Work<_>>().map_err(|e| e.while_doing(DOING))
     }
 
@@ -182,7 +182,7 @@ impl Personal for PostgresStore {
     async fn preferences(&self, user: PrincipalId) -> Result<Option<String>> {
         const DOING: &str = "reading preferences";
         const SQL: &str = "SELECT json FROM preferences WHERE \"user\" = $1";
-        let row = self.inner.sessions.one(DOING, SQL, &[&user.0]).await?;
+        let row = self.inner.sessions.find_one(DOING, SQL, &[&user.0]).await?;
         row.map(|r| r.try_get(0)).transpose().map_err(|e| Fail::Sql(e).while_doing(DOING))
     }
 
@@ -196,7 +196,7 @@ impl Personal for PostgresStore {
 
 impl PostgresStore {
     async fn ids(&self, doing: &'static str, sql: &'static str, of: i64) -> Result<Vec<i64>> {
-        let rows = self.inner.sessions.query(doing, sql, &[&of]).await?;
+        let rows = self.inner.sessions.find(doing, sql, &[&of]).await?;
         let ids: Work<Vec<i64>> = rows.iter().map(|r| Ok(r.try_get(0)?)).collect();
         ids.map_err(|e| e.while_doing(doing))
     }

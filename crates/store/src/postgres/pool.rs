@@ -34,7 +34,7 @@ impl Pool for PostgresStore {
     }
 
     async fn state(&self) -> Result<(PoolState, Vec<Server>)> {
-        self.inner.sessions.read("reading the state of the pool", |s| state_and_servers(s).boxed()).await
+        self.inner.sessions.look("reading the state of the pool", |s| state_and_servers(s).boxed()).await
     }
 
     async fn beat(&self, beat: Beat, stale: Duration, may_join: bool) -> Result<Beaten> {

@@ -1,4 +1,7 @@
 //! The connections of one server: a bounded number of them, opened when needed, and how transactions run on them.
+//!
+//! All are to the server that takes writes. While none does, what people ask for is read from any that can be reached and is of no older epoch
+//! than this server knows; it may be some moments behind, so nothing that servers conclude something from is read there.
 
 use super::error::{Fail, Work, away, is_read_only, plain, unavailable};
 use super::session::{Params, Session, ends_session};
@@ -6,18 +9,27 @@ use crate::{Result, StoreError};
 use deadpool::managed::{self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
-use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 use tokio_postgres::{Config, Row};
 
 /// For how long a free connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often another server is tried where one is read only.
+const TRIED: usize = 8;
+
 /// All connections for reading and writing. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Sessions {
     pool: managed::Pool<Opener>,
+    /// To any server. Empty unless none takes writes.
+    readers: managed::Pool<Opener>,
+    /// Whether none takes writes, but one can be read.
+    read_only: Arc<AtomicBool>,
+    /// The epoch that this server knows.
+    epoch: Arc<AtomicI64>,
     closed: Arc<AtomicBool>,
 }
 
@@ -54,18 +66,15 @@ impl Begin {
 }
 
 impl Sessions {
-    /// At most `most` connections to the writable server among the configured ones.
-    pub(super) fn new(config: &Config, most: usize) -> Result<Sessions> {
+    /// At most `most` connections to the writable server among the configured ones. `epoch`: the one that this server knows.
+    pub(super) fn new(config: &Config, most: usize, epoch: Arc<AtomicI64>) -> Result<Sessions> {
         let mut config = config.clone();
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        let pool = managed::Pool::builder(Opener(config))
-            .max_size(most.max(2))
-            .wait_timeout(Some(PATIENCE))
-            .create_timeout(Some(PATIENCE))
-            .runtime(deadpool::Runtime::Tokio1)
-            .build()
-            .map_err(|e| unavailable(e.to_string()))?;
-        Ok(Sessions { pool, closed: Arc::default() })
+        let pool = pool(config.clone(), most)?;
+        // Another one each time, since the first may be of an older epoch.
+        config.target_session_attrs(TargetSessionAttrs::Any).load_balance_hosts(LoadBalanceHosts::Random);
+        let readers = self::pool(config, most)?;
+        Ok(Sessions { pool, readers, read_only: Arc::default(), epoch, closed: Arc::default() })
     }
 
     /// A connection for some statements.
@@ -73,16 +82,31 @@ impl Sessions {
         if self.closed.load(Ordering::Acquire) {
             return Err(unavailable("it is closed"));
         }
-        self.pool.get().await.map_err(|e| match e {
-            PoolError::Backend(e) if is_read_only(&e) => {
-                away("it takes no writes: it is a standby, or was made read-only")
+        free(&self.pool).await
+    }
+
+    /// A connection for finding what somebody asked for.
+    pub(super) async fn reader(&self) -> Result<Object<Opener>> {
+        const EPOCH: &str = "SELECT epoch FROM pool WHERE id = 1";
+        if !self.read_only.load(Ordering::Acquire) {
+            return self.get().await;
+        }
+        for _ in 0..TRIED {
+            let session = free(&self.readers).await?;
+            let row = session.one(EPOCH, &[]).await.map_err(|e| e.while_doing("reading the epoch"))?;
+            if row.is_some_and(|row| row.try_get(0).is_ok_and(|there: i64| there >= self.epoch.load(Ordering::Acquire))) {
+                return Ok(session);
             }
-            PoolError::Backend(e) if e.as_db_error().is_some() => Fail::Sql(e).while_doing("connecting"),
-            PoolError::Backend(e) => away(format!("it cannot be reached ({})", plain(&e))),
-            PoolError::Timeout(_) => away("no connection became free, or none could be opened, in time"),
-            PoolError::Closed => unavailable("it is closed"),
-            PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => unavailable(e.to_string()),
-        })
+            drop(Object::take(session));
+        }
+        Err(away("it takes no writes, and what can be read is of an older epoch than this server knows"))
+    }
+
+    /// Notes whether no server takes writes, but one can be read.
+    pub(super) fn note_read_only(&self, read_only: bool) {
+        if self.read_only.swap(read_only, Ordering::AcqRel) && !read_only {
+            self.readers.retain(|_, _| false);
+        }
     }
 
     /// Lets go of every connection that is not in use; those in use go when they are given back broken.
@@ -94,6 +118,7 @@ impl Sessions {
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.pool.close();
+        self.readers.close();
     }
 
     /// One statement that reads.
@@ -105,6 +130,23 @@ impl Sessions {
     /// One statement that reads at most one row.
     pub(super) async fn one(&self, doing: &'static str, sql: &'static str, params: Params<'_>) -> Result<Option<Row>> {
         let session = self.get().await?;
+        session.one(sql, params).await.map_err(|e| e.while_doing(doing))
+    }
+
+    /// One statement that finds what somebody asked for, also while nothing can be written.
+    pub(super) async fn find(&self, doing: &'static str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
+        let session = self.reader().await?;
+        session.query(sql, params).await.map_err(|e| e.while_doing(doing))
+    }
+
+    /// As [`Sessions::find`], of at most one row.
+    pub(super) async fn find_one(
+        &self,
+        doing: &'static str,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Option<Row>> {
+        let session = self.reader().await?;
         session.one(sql, params).await.map_err(|e| e.while_doing(doing))
     }
 
@@ -143,7 +185,7 @@ impl Sessions {
         doing: &'static str,
         work: impl for<'s> FnOnce(&'s Session) -> BoxFuture<'s, Work<T>> + Send + 'static,
     ) -> Result<T> {
-        self.transact(Begin::Write, doing, work).await
+        self.transact(self.get().await?, Begin::Write, doing, work).await
     }
 
     /// Runs `work` on one snapshot.
@@ -152,16 +194,25 @@ impl Sessions {
         doing: &'static str,
         work: impl for<'s> FnOnce(&'s Session) -> BoxFuture<'s, Work<T>> + Send + 'static,
     ) -> Result<T> {
-        self.transact(Begin::Read, doing, work).await
+        self.transact(self.get().await?, Begin::Read, doing, work).await
+    }
+
+    /// Runs `work`, which finds what somebody asked for, on one snapshot, also while nothing can be written.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl for<'s> FnOnce(&'s Session) -> BoxFuture<'s, Work<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.transact(self.reader().await?, Begin::Read, doing, work).await
     }
 
     async fn transact<T: Send + 'static>(
         &self,
+        session: Object<Opener>,
         begin: Begin,
         doing: &'static str,
         work: impl for<'s> FnOnce(&'s Session) -> BoxFuture<'s, Work<T>> + Send + 'static,
     ) -> Result<T> {
-        let session = self.get().await?;
         // A task of its own: a future that is dropped in the middle would leave its transaction to the next user of the connection.
         let done = tokio::spawn(async move {
             let result = run(&session, begin, doing, work).await;
@@ -173,6 +224,29 @@ impl Sessions {
         });
         done.await.map_err(|e| StoreError::Engine { doing, source: Box::new(e) })?
     }
+}
+
+fn pool(config: Config, most: usize) -> Result<managed::Pool<Opener>> {
+    managed::Pool::builder(Opener(config))
+        .max_size(most.max(2))
+        .wait_timeout(Some(PATIENCE))
+        .create_timeout(Some(PATIENCE))
+        .runtime(deadpool::Runtime::Tokio1)
+        .build()
+        .map_err(|e| unavailable(e.to_string()))
+}
+
+async fn free(pool: &managed::Pool<Opener>) -> Result<Object<Opener>> {
+    pool.get().await.map_err(|e| match e {
+        PoolError::Backend(e) if is_read_only(&e) => {
+            away("it takes no writes: it is a standby, or was made read-only")
+        }
+        PoolError::Backend(e) if e.as_db_error().is_some() => Fail::Sql(e).while_doing("connecting"),
+        PoolError::Backend(e) => away(format!("it cannot be reached ({})", plain(&e))),
+        PoolError::Timeout(_) => away("no connection became free, or none could be opened, in time"),
+        PoolError::Closed => unavailable("it is closed"),
+        PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => unavailable(e.to_string()),
+    })
 }
 
 /// The outcome, and of a failure whether the session can be used again.

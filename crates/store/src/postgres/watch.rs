@@ -4,14 +4,15 @@
 //! the watched server stops taking writes, every connection is let go of.
 
 use super::Inner;
+use super::error::Work;
 use super::session::Session;
 use crate::pool::Condition;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio_postgres::Config;
 use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::{Config, Row};
 
 /// How often, when all is well and when it is not.
 const EVERY: Duration = Duration::from_secs(1);
@@ -20,18 +21,33 @@ const OFTEN: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Measurements of which the least counts: one alone says more about the load than about the way.
 const MEASURED: usize = 10;
+/// Of a new connection so many at once: what it says first is what a server that has just begun is judged by.
+const MEASURED_FIRST: usize = 5;
+/// What is small still finds a place on a disk that is full: a post that was kept says that it has room only this long after the last that was not.
+const AFTER_REFUSAL: Duration = Duration::from_secs(2);
+/// Where nobody posts, it is taken to have room again after this long without a refusal.
+const AFTER_SILENCE: Duration = Duration::from_secs(30);
+const LOOK: &str =
+    "SELECT epoch, pg_is_in_recovery() OR current_setting('transaction_read_only')::bool FROM pool WHERE id = 1";
 
 /// What was seen last.
 pub(super) struct Watched {
     condition: AtomicU8,
     round_trip_us: AtomicU32,
+    /// When something was last refused because the disk is full.
+    refused: Mutex<Option<Instant>>,
     /// The epoch under which this server writes.
-    pub(super) epoch: AtomicI64,
+    pub(super) epoch: Arc<AtomicI64>,
 }
 
 impl Watched {
-    pub(super) fn new(epoch: i64) -> Watched {
-        Watched { condition: AtomicU8::new(0), round_trip_us: AtomicU32::new(u32::MAX), epoch: AtomicI64::new(epoch) }
+    pub(super) fn new(epoch: Arc<AtomicI64>) -> Watched {
+        Watched {
+            condition: AtomicU8::new(0),
+            round_trip_us: AtomicU32::new(u32::MAX),
+            refused: Mutex::default(),
+            epoch,
+        }
     }
 
     pub(super) fn condition(&self) -> Condition {
@@ -43,6 +59,52 @@ impl Watched {
         match self.round_trip_us.load(Ordering::Acquire) {
             u32::MAX => None,
             us => Some(Duration::from_micros(us.into())),
+        }
+    }
+
+    /// Measures how long it takes to answer, before this server says to others how far it is.
+    pub(super) async fn measure(&self, session: &Session) -> Work<()> {
+        self.measured(&mut VecDeque::new(), session, MEASURED_FIRST).await.map(drop)
+    }
+
+    /// Asks so many times, and notes the least of the last measurements; what was answered last.
+    async fn measured(&self, measured: &mut VecDeque<u32>, session: &Session, times: usize) -> Work<Option<Row>> {
+        // The preparation is not part of it.
+        session.prepare(&[LOOK]).await?;
+        let mut answer = None;
+        for _ in 0..times {
+            let asked = Instant::now();
+            answer = session.one(LOOK, &[]).await?;
+            measured.push_back(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX - 1));
+            if measured.len() > MEASURED {
+                measured.pop_front();
+            }
+        }
+        if let Some(least) = measured.iter().min() {
+            self.round_trip_us.store(*least, Ordering::Release);
+        }
+        Ok(answer)
+    }
+
+    /// Notes that something was refused because the disk is full.
+    pub(super) fn note_refusal(&self) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.note(Condition::Full);
+    }
+
+    /// Notes that a post was kept.
+    pub(super) fn note_post(&self) {
+        self.note_room_after(AFTER_REFUSAL);
+    }
+
+    /// A full disk has room again if nothing was refused for so long.
+    fn note_room_after(&self, length: Duration) {
+        if self.condition() != Condition::Full {
+            return;
+        }
+        let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.is_none_or(|at| at.elapsed() >= length) {
+            self.note(Condition::Ready);
         }
     }
 
@@ -67,13 +129,16 @@ pub(super) async fn run(inner: Arc<Inner>, config: Config) {
     loop {
         let looked = tokio::time::timeout(PATIENCE, look(&inner, &config, &mut session, &mut measured)).await;
         let condition = looked.unwrap_or(Condition::Gone);
+        inner.sessions.note_read_only(condition == Condition::ReadOnly);
         if matches!(condition, Condition::Gone | Condition::ReadOnly) {
             session = None;
             measured.clear();
             inner.sessions.forget_idle();
         }
-        // A full disk shows at a write only, and is over when one succeeds.
-        if condition != Condition::Ready || inner.watched.condition() != Condition::Full {
+        // A full disk shows at a write only.
+        if condition == Condition::Ready && inner.watched.condition() == Condition::Full {
+            inner.watched.note_room_after(AFTER_SILENCE);
+        } else {
             inner.watched.note(condition);
         }
         let pause = if condition == Condition::Ready { EVERY } else { OFTEN };
@@ -97,31 +162,19 @@ async fn look(
     session: &mut Option<Session>,
     measured: &mut VecDeque<u32>,
 ) -> Condition {
-    const SQL: &str =
-        "SELECT epoch, pg_is_in_recovery() OR current_setting('transaction_read_only')::bool FROM pool WHERE id = 1";
     if session.as_ref().is_none_or(|s| !s.is_usable()) {
+        measured.clear();
         match Session::open(config, None).await {
             Ok(opened) => *session = Some(opened),
             Err(_) => return without_writes(config).await,
         }
-        // The first answer includes the preparation.
-        if let Some(session) = session {
-            let _ = session.prepare(&[SQL]).await;
-        }
     }
     let Some(open) = session else { return Condition::Gone };
-    let asked = Instant::now();
-    let answer = open.one(SQL, &[]).await;
-    let took = u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX - 1);
-    let Ok(Some(row)) = answer else {
+    let times = if measured.is_empty() { MEASURED_FIRST } else { 1 };
+    let Ok(Some(row)) = inner.watched.measured(measured, open, times).await else {
         *session = None;
         return Condition::Gone;
     };
-    measured.push_back(took);
-    if measured.len() > MEASURED {
-        measured.pop_front();
-    }
-    inner.watched.round_trip_us.store(measured.iter().copied().min().unwrap_or(took), Ordering::Release);
     let (epoch, read_only) = (row.try_get::<_, i64>(0), row.try_get::<_, bool>(1));
     match (epoch, read_only) {
         (_, Ok(true)) => Condition::ReadOnly,

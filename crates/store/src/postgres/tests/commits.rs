@@ -1,15 +1,17 @@
 //! What a commit is worth: kept, refused, or not known.
 
 use super::{new_database, open, options};
+use crate::conformance::search::asking;
 use crate::conformance::support::*;
-use crate::log::{Appended, Draft};
+use crate::log::{Appended, Draft, From};
 use crate::pool::Condition;
 use crate::postgres::PostgresStore;
-use crate::{Maintenance as _, Personal as _, Pool as _, RoomLog as _, Store, StoreError};
+use crate::{Maintenance as _, Personal as _, Pool as _, RoomLog as _, Search as _, Store, StoreError};
 use holdfast_domain::{RoomId, Seq};
 use holdfast_private_postgres::Postgres;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -131,6 +133,15 @@ async fn a_database_that_may_only_be_read_is_told_from_one_that_is_gone() {
     let refused = store.append(vec![draft(ROOM, ANA, say("x"))]).await;
     assert!(matches!(refused, Err(StoreError::Away { .. })), "{refused:?}");
     assert!(matches!(store.check_writable().await, Err(StoreError::Away { .. })));
+    // What was written is read all the same.
+    assert_eq!(store.page(ROOM, From::Latest, 10).await.unwrap().rows.len(), 1);
+    assert_eq!(store.head(ROOM).await.unwrap().seq, Seq(1));
+    assert!(store.search(asking("x")).await.is_ok());
+    assert!(store.state().await.is_ok());
+    // But not from a database of an older epoch than is known.
+    store.inner.watched.epoch.fetch_add(1, Ordering::AcqRel);
+    assert!(matches!(store.page(ROOM, From::Latest, 10).await, Err(StoreError::Away { .. })));
+    store.inner.watched.epoch.fetch_sub(1, Ordering::AcqRel);
     postgres.psql("ALTER SYSTEM RESET default_transaction_read_only");
     postgres.psql("SELECT pg_reload_conf()");
     wait("it to take writes", || async { store.condition() == Condition::Ready }).await;
@@ -150,6 +161,32 @@ async fn nothing_is_written_under_an_epoch_that_is_over() {
     ours.adopt_epoch().await.unwrap();
     put(&ours, ROOM, ANA, say("in time")).await;
     wait("the condition", || async { ours.condition() == Condition::Ready }).await;
+}
+
+/// A row that is changed where it stands needs no space: that this works says nothing of a disk that has refused posts.
+#[tokio::test]
+async fn a_disk_that_was_full_has_room_when_posts_say_so() {
+    let store = open(&new_database().await).await;
+    make_rooms(&store, &[ROOM]).await;
+    store.inner.watched.note_refusal();
+    assert!(matches!(store.check_writable().await, Err(StoreError::Full)));
+    // The one that was refused was larger than this one.
+    put(&store, ROOM, ANA, say("small")).await;
+    assert_eq!(store.condition(), Condition::Full);
+    wait("posts to be kept for a while", || async {
+        put(&store, ROOM, ANA, say("small")).await;
+        store.condition() == Condition::Ready
+    })
+    .await;
+    store.check_writable().await.unwrap();
+}
+
+/// A server is judged by its distance as soon as it comes.
+#[tokio::test]
+async fn how_far_the_database_is_is_known_from_the_start() {
+    let store = open(&new_database().await).await;
+    let first = store.round_trip().unwrap();
+    assert!(first < Duration::from_secs(1), "{first:?}");
 }
 
 /// A server that is stopped in the middle of a transaction holds its rooms for some seconds, and then no more.

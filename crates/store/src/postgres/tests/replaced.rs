@@ -2,10 +2,10 @@
 
 use super::options;
 use crate::conformance::support::*;
-use crate::log::Appended;
+use crate::log::{Appended, From};
 use crate::pool::Condition;
 use crate::postgres::PostgresStore;
-use crate::{Pool as _, RoomLog as _};
+use crate::{Pool as _, RoomLog as _, StoreError};
 use holdfast_domain::Seq;
 use holdfast_private_postgres::Postgres;
 use std::time::{Duration, Instant};
@@ -43,6 +43,10 @@ async fn a_promoted_standby_is_found() {
         assert!(Instant::now() < deadline, "the standby was not recognised: {:?}", store.condition());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    // Until somebody decides to go on there, it is read.
+    let page = store.page(ROOM, From::Latest, 10).await.unwrap();
+    assert_eq!(page.rows.last().map(|row| row.entry.seq), Some(Seq(2)));
+    assert!(matches!(store.append(vec![draft(ROOM, ANA, say("late"))]).await, Err(StoreError::Away { .. })));
     standby.promote();
     while store.condition() != Condition::Ready {
         assert!(Instant::now() < deadline, "the promoted standby was not found: {:?}", store.condition());
