@@ -37,6 +37,9 @@ struct Arguments {
     /// Entries of the large room.
     #[arg(long, default_value_t = 10_000_000)]
     entries: i64,
+    /// A database for the large room, which is kept and not filled again; else one is made for it, and removed.
+    #[arg(long)]
+    database: Option<String>,
     /// WebSocket clients of the fan-out.
     #[arg(long, default_value_t = 1_000)]
     clients: usize,
@@ -64,7 +67,10 @@ async fn main() -> Result<()> {
         report.add("ingest, PostgreSQL", shared::ingest::measure(lines()?).await?);
     }
     if named("large-room") {
-        report.add("large room, PostgreSQL", shared::large_room::measure(lines()?, arguments.entries).await?);
+        report.add(
+            "large room, PostgreSQL",
+            shared::large_room::measure(lines()?, arguments.entries, arguments.database.as_deref()).await?,
+        );
     }
     if named("deliveries") {
         report.add("deliveries, PostgreSQL", shared::deliveries::measure(&arguments.binary, folder.path()).await?);

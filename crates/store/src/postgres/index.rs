@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use holdfast_domain::{EntryBody, RoomId, Seq};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Entries of a stretch at most.
 const MOST: i64 = 128;
@@ -28,7 +28,7 @@ const AT_ONCE: i64 = 4_096;
 const WAITS_MS: i64 = 60_000;
 /// How often it is looked whether there is something to do.
 const EVERY: Duration = Duration::from_secs(1);
-/// For how long the right to fill is taken.
+/// For how long the right to fill is taken; renewed in time by who has it.
 const LEASE: Duration = Duration::from_secs(30);
 
 /// Whoever erases waits for those who fill, and they for him.
@@ -45,21 +45,26 @@ struct Part {
 
 /// Fills until the store is closed.
 pub(super) async fn run(inner: Arc<Inner>) {
+    let mut leased: Option<Instant> = None;
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = inner.stopping.cancelled() => return,
         }
-        match inner.lease("search", LEASE).await {
-            Ok(Ok(())) => {}
-            // Another server does it, or the database is away.
-            Ok(Err(_)) | Err(_) => continue,
-        }
         loop {
+            if leased.is_none_or(|at| at.elapsed() > LEASE / 3) {
+                leased = Some(Instant::now());
+                if !matches!(inner.lease("search", LEASE).await, Ok(Ok(()))) {
+                    // Another server does it, or the database is away.
+                    leased = None;
+                    break;
+                }
+            }
             match fill(&inner, WAITS_MS).await {
                 Ok(filled) if filled >= AT_ONCE / 2 && !inner.stopping.is_cancelled() => {}
                 Ok(_) => break,
                 Err(error) => {
+                    leased = None;
                     tracing::warn!(%error, "the search index cannot be filled now; searching goes through what is not in it");
                     break;
                 }
@@ -77,10 +82,9 @@ pub(super) async fn fill(inner: &Arc<Inner>, waits_ms: i64) -> Result<i64> {
         .await
 }
 
-async fn fill_some(s: &Session, lexicon: &Lexicon, waits_ms: i64) -> Work<i64> {
+pub(super) async fn fill_some(s: &Session, lexicon: &Lexicon, waits_ms: i64) -> Work<i64> {
     // It can be done again, so nobody needs to wait for the disk.
-    s.batch("SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on")
-        .await?;
+    s.batch("SET LOCAL synchronous_commit = off").await?;
     s.one(FILLING, &[]).await?;
     let again = parts_again(s).await?;
     let mut all = again.clone();
@@ -130,7 +134,11 @@ async fn parts_behind(s: &Session, waits_ms: i64) -> Work<Vec<Part>> {
         WHERE h.last_seq > coalesce(t.through, 0)
           AND (h.last_seq - coalesce(t.through, 0) >= $1 OR h.last_at < n.now_ms - $2)
         LIMIT 500";
-    s.query(SQL, &[&MOST, &waits_ms]).await?.iter().map(part).collect()
+    // All heads are read, and nothing else is: a plan of this kind for the entries would read the whole of a room for each stretch.
+    s.batch("SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on").await?;
+    let rows = s.query(SQL, &[&MOST, &waits_ms]).await?;
+    s.batch("SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off").await?;
+    rows.iter().map(part).collect()
 }
 
 fn part(r: &tokio_postgres::Row) -> Work<Part> {

@@ -3,6 +3,7 @@
 use super::amend::{PURGED, REMOVED, RETRACTED};
 use super::error::{Work, corrupt};
 use super::session::Session;
+use super::words::Sieve;
 use crate::StoreError;
 use crate::log::{Edited, Gone, Removed, Row};
 use holdfast_domain::chain::Digest;
@@ -137,13 +138,51 @@ pub(super) async fn messages_and_edits(
          JOIN entry e ON e.room = u.room AND e.seq BETWEEN u.first AND u.last AND e.kind IN (1, 2)
          LEFT JOIN amendment a ON a.room = e.room AND a.seq = e.seq"
     );
+    let (rooms, firsts, lasts) = columns(stretches);
+    session.query(SQL, &[&rooms, &firsts, &lasts]).await
+}
+
+/// As [`messages_and_edits`], without messages that the sieve passes over. Most of a stretch stays in the database by this. A message that was edited
+/// may come twice.
+pub(super) async fn messages_that_may_have(
+    session: &Session,
+    stretches: impl Iterator<Item = (i64, i64, i64)>,
+    sieve: &Sieve,
+) -> Work<Vec<tokio_postgres::Row>> {
+    // Kind 1 is a message, and without an edit it reads as it was written; kind 2 is an edit.
+    macro_rules! sifted {
+        ($quantity:literal) => {
+            concat!(
+                "SELECT ",
+                found_columns!(),
+                ", coalesce(e.said, e.at) FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) u (room, first, last)
+                 JOIN entry e ON e.room = u.room AND e.seq BETWEEN u.first AND u.last AND (e.kind = 2 OR e.kind = 1
+                    AND (lower(e.payload COLLATE \"C\") LIKE ",
+                $quantity,
+                " ($4::text[]) OR octet_length(e.payload) <> char_length(e.payload)))
+                 LEFT JOIN amendment a ON a.room = e.room AND a.seq = e.seq
+                 UNION ALL SELECT ",
+                found_columns!(),
+                ", coalesce(e.said, e.at) FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) u (room, first, last)
+                 JOIN amendment a ON a.room = u.room AND a.seq BETWEEN u.first AND u.last AND a.edit IS NOT NULL
+                 JOIN entry e ON e.room = a.room AND e.seq = a.seq AND e.kind = 1"
+            )
+        };
+    }
+    const ALL: &str = sifted!("ALL");
+    const ANY: &str = sifted!("ANY");
+    let (rooms, firsts, lasts) = columns(stretches);
+    session.query(if sieve.all { ALL } else { ANY }, &[&rooms, &firsts, &lasts, &sieve.patterns]).await
+}
+
+fn columns(stretches: impl Iterator<Item = (i64, i64, i64)>) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
     let (mut rooms, mut firsts, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
     for (room, first, last) in stretches {
         rooms.push(room);
         firsts.push(first);
         lasts.push(last);
     }
-    session.query(SQL, &[&rooms, &firsts, &lasts]).await
+    (rooms, firsts, lasts)
 }
 
 /// Something that cannot be right in an entry.

@@ -3,13 +3,14 @@
 //! Three places are looked through, on one snapshot: what is not in the index yet, entry by entry; the newest stretches (or oldest, as the
 //! order asks), because what is common is found there soon; and then the stretches that the index names, which are few for what is not. Each
 //! stretch knows between which shown times its messages lie, so that the walk ends when no stretch that is left can have a better hit.
-//! Whatever a stretch promises is looked at again, message by message, as it reads now.
+//! Whatever a stretch promises is looked at again, message by message, as it reads now; PostgreSQL passes over those that certainly have not the
+//! words.
 
 use super::PostgresStore;
 use super::error::Work;
-use super::row::{Found, load_rows, messages_and_edits};
-use super::session::Session;
-use super::words::{Lexicon, MOST_WORDS, Token, Wanted, any, tokens};
+use super::row::{Found, load_rows, messages_and_edits, messages_that_may_have};
+use super::session::{Params, Session};
+use super::words::{Lexicon, MOST_WORDS, Sieve, Token, Wanted, any, tokens};
 use crate::Result;
 use crate::best::Best;
 use crate::log::Row;
@@ -22,6 +23,10 @@ use std::sync::Arc;
 
 /// Stretches that are looked at before the index is asked, and at a time.
 const AT_ONCE: i64 = 16;
+/// The index is not asked as long as, by what was found so far, all that is wanted stands in so many stretches.
+const WORTH_WALKING: usize = 128;
+/// Stretches of one question for messages: few at first, since what is common is in them already, and then more.
+const TOGETHER: (usize, usize) = (4, 32);
 /// Stretches that the index is asked for at a time.
 const ASKED: i64 = 200;
 /// Entries that are not in the index yet, looked at together.
@@ -50,7 +55,7 @@ impl Search for PostgresStore {
             while super::index::fill(&self.inner, -1_000_000_000_000_000).await? > 0 {}
         }
         let lexicon = Arc::clone(&self.inner.lexicon);
-        self.inner.sessions.read("searching", move |s| async move { search(s, &lexicon, &query).await }.boxed()).await
+        self.inner.sessions.look("searching", move |s| async move { search(s, &lexicon, &query).await }.boxed()).await
     }
 
     async fn mentions(
@@ -62,23 +67,23 @@ impl Search for PostgresStore {
     ) -> Result<Hits> {
         self.inner
             .sessions
-            .read("listing mentions", move |s| async move { mentions(s, user, &rooms, after, limit).await }.boxed())
+            .look("listing mentions", move |s| async move { mentions(s, user, &rooms, after, limit).await }.boxed())
             .await
     }
 }
 
 async fn search(s: &Session, lexicon: &Lexicon, query: &Query) -> Work<Hits> {
-    // How many stretches have a word, and how many rooms are asked, makes another plan each time.
-    s.batch("SET LOCAL plan_cache_mode = force_custom_plan").await?;
     let mut words = tokens(&query.text);
     words.truncate(MOST_WORDS);
     lexicon.learn(s, words.iter().map(|t| t.word.as_str())).await?;
     let rooms: BTreeSet<i64> = query.rooms.iter().map(|room| room.0).collect();
+    let wanted = Wanted::new(&words, query.words, lexicon);
     let mut search = Searching {
         session: s,
         lexicon,
         query,
-        wanted: Wanted::new(&words, query.words, lexicon),
+        sieve: wanted.sieve(lexicon),
+        wanted,
         rooms: rooms.into_iter().collect(),
         best: Best::new(query.order, query.limit.saturating_add(1)),
         looked_at: HashSet::new(),
@@ -95,6 +100,8 @@ struct Searching<'a> {
     lexicon: &'a Lexicon,
     query: &'a Query,
     wanted: Wanted,
+    /// What passes over most messages before they are read, if anything can.
+    sieve: Option<Sieve>,
     rooms: Vec<i64>,
     best: Best<Place>,
     /// Stretches, by room and first number.
@@ -132,6 +139,7 @@ impl Searching<'_> {
         let expression = self.expression();
         // What is common stands in the first stretches already; of nothing but a time or nothing at all there is no index to ask.
         let mut after: Option<Block> = None;
+        let (mut walked, before) = (0, self.best.places.len());
         loop {
             let blocks = self.next_stretches(after, None, AT_ONCE).await?;
             let full = blocks.len() as i64 == AT_ONCE;
@@ -139,7 +147,10 @@ impl Searching<'_> {
                 return Ok(());
             }
             after = blocks.last().copied();
-            if expression.is_some() {
+            walked += blocks.len();
+            let found = self.best.places.len() - before;
+            let is_common = walked * self.query.limit < WORTH_WALKING * found;
+            if expression.is_some() && !is_common {
                 break;
             }
         }
@@ -170,12 +181,15 @@ impl Searching<'_> {
 
     /// Looks at stretches that come best first; whether one after them can still be of use.
     async fn walk(&mut self, blocks: &[Block]) -> Work<bool> {
-        for few in blocks.chunks(8) {
-            if !self.can_help(few[0].best) {
+        let (mut rest, mut together) = (blocks, TOGETHER.0);
+        while let Some(first) = rest.first() {
+            if !self.can_help(first.best) {
                 return Ok(false);
             }
+            let (few, more) = rest.split_at(together.min(rest.len()));
             let new: Vec<Block> = few.iter().filter(|b| self.looked_at.insert((b.room, b.first))).copied().collect();
             self.look_at(&new).await?;
+            (rest, together) = (more, (together * 2).min(TOGETHER.1));
         }
         Ok(true)
     }
@@ -222,7 +236,19 @@ impl Searching<'_> {
         let rows = match expression {
             Some(e) => {
                 let sql = if newest { ASK_NEWEST } else { ASK_OLDEST };
-                self.session.query(sql, &[&self.rooms, &from, &until, &edge, &most, &room, &first, &e]).await?
+                let s = self.session;
+                s.prepare(&[sql]).await?;
+                // How many stretches have a word makes another plan each time. Sent in one go.
+                let params: Params<'_> = &[&self.rooms, &from, &until, &edge, &most, &room, &first, &e];
+                let (set, rows, reset) = futures_util::join!(
+                    s.batch("SET LOCAL plan_cache_mode = force_custom_plan"),
+                    s.query(sql, params),
+                    s.batch("SET LOCAL plan_cache_mode = force_generic_plan"),
+                );
+                set?;
+                let rows = rows?;
+                reset?;
+                rows
             }
             None => {
                 let sql = if newest { WALK_NEWEST } else { WALK_OLDEST };
@@ -259,16 +285,13 @@ impl Searching<'_> {
             return Ok(());
         }
         let stretches = blocks.iter().map(|b| (b.room, b.first, b.last));
-        let rows = messages_and_edits(self.session, stretches).await?;
+        let rows = match &self.sieve {
+            Some(sieve) => messages_that_may_have(self.session, stretches, sieve).await?,
+            None => messages_and_edits(self.session, stretches).await?,
+        };
         let mut as_written = Vec::new();
         let mut amended: BTreeSet<(RoomId, Seq)> = BTreeSet::new();
         for row in &rows {
-            // Kind 1 is a message, and without an edit it reads as it was written.
-            let (kind, payload, edit): (i16, Option<&str>, Option<i64>) =
-                (row.try_get(5)?, row.try_get(7)?, row.try_get(8)?);
-            if kind == 1 && edit.is_none() && payload.is_none_or(|p| !self.wanted.may_be_in(p, self.lexicon)) {
-                continue;
-            }
             let found = Found::read(row)?;
             let entry = &found.entry;
             match &entry.body {

@@ -162,20 +162,15 @@ impl Wanted {
         }
     }
 
-    /// Whether a message with this stored payload could have what is looked for; `false` only if it certainly has not. Most of a stretch is
-    /// passed over by this, at a tenth of the cost of reading it.
-    pub(super) fn may_be_in(&self, payload: &str, lexicon: &Lexicon) -> bool {
-        if lexicon.dictionary.is_some() || self.words.is_empty() || !payload.is_ascii() {
-            return true;
+    /// What passes over messages that certainly have not what is looked for, by their stored payloads. `None` if nothing can: of a language
+    /// it is not known which words have a stem.
+    pub(super) fn sieve(&self, lexicon: &Lexicon) -> Option<Sieve> {
+        if lexicon.dictionary.is_some() || self.words.is_empty() {
+            return None;
         }
-        // JSON writes letters and digits as they are.
-        let holds =
-            |word: &str| payload.as_bytes().windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
-        let has = |stems: &Vec<String>| stems.iter().any(|word| holds(word));
-        match self.how {
-            Words::All | Words::Phrase => self.words.iter().all(has),
-            Words::Any => self.words.iter().any(has),
-        }
+        // Letters and digits only, so nothing in them means anything in a pattern; JSON writes them as they are.
+        let patterns = self.words.iter().flatten().map(|word| format!("%{word}%")).collect();
+        Some(Sieve { patterns, all: self.how != Words::Any })
     }
 
     /// Where they stand in a text: byte ranges, ascending, apart.
@@ -205,6 +200,14 @@ impl Wanted {
         }
         found
     }
+}
+
+/// Patterns of `LIKE`, all or any of which a payload in small letters has that may have what is looked for. Of accents they know nothing, so that
+/// they say nothing of a payload that is not all ASCII.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Sieve {
+    pub(super) patterns: Vec<String>,
+    pub(super) all: bool,
 }
 
 /// One of several words, in PostgreSQL's language for `tsquery`. Quoted, so that nothing that somebody types means anything in it.
@@ -243,17 +246,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_passed_over_certainly_has_not_the_words() {
+    fn a_sieve_has_the_words_as_they_are_compared() {
         let simple = Lexicon::new("simple");
-        let wanted = |text: &str, how| Wanted::new(&tokens(text), how, &simple);
-        let payload = r#"{"text":"Kernel PANIC\non boot","title":"x"}"#;
-        assert!(wanted("kernel panic", Words::All).may_be_in(payload, &simple));
-        assert!(wanted("kernel nothing", Words::Any).may_be_in(payload, &simple));
-        assert!(!wanted("kernel nothing", Words::All).may_be_in(payload, &simple));
-        assert!(!wanted("kernels", Words::Phrase).may_be_in(payload, &simple));
-        assert!(wanted("", Words::All).may_be_in(payload, &simple));
-        // Of accents a comparison of bytes knows nothing.
-        assert!(wanted("uber", Words::All).may_be_in(r#"{"text":"Über"}"#, &simple));
+        let sieve = |text: &str, how| Wanted::new(&tokens(text), how, &simple).sieve(&simple);
+        let patterns = vec!["%kernel%".to_owned(), "%100%".to_owned()];
+        assert_eq!(sieve("Kernel 100%_", Words::All), Some(Sieve { patterns: patterns.clone(), all: true }));
+        assert_eq!(sieve("kernel 100", Words::Phrase), Some(Sieve { patterns: patterns.clone(), all: true }));
+        assert_eq!(sieve("kernel 100", Words::Any), Some(Sieve { patterns, all: false }));
+        assert_eq!(sieve("", Words::All), None);
+        let english = Lexicon::new("english");
+        assert_eq!(Wanted::new(&tokens("kernels"), Words::All, &english).sieve(&english), None);
     }
 
     #[test]

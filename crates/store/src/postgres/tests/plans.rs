@@ -3,6 +3,7 @@
 use super::{new_database, open};
 use crate::RoomLog as _;
 use crate::conformance::support::*;
+use crate::postgres::index::fill_some;
 use holdfast_domain::RoomId;
 use std::collections::BTreeSet;
 
@@ -31,6 +32,22 @@ async fn a_page_reads_one_part() {
     assert!(page.contains("Index") && parts(&page).len() == 1, "{page}");
     let said = plan("SELECT said, seq FROM entry WHERE room = 7 AND said >= 5 ORDER BY said, seq LIMIT 1").await;
     assert_eq!(parts(&said).len(), 1, "{said}");
+}
+
+/// Only the ends of the logs are read as a whole: of a room of ten million entries every few thousand would take seconds.
+#[tokio::test]
+async fn filling_the_search_index_reads_no_part_as_a_whole() {
+    let store = open(&new_database().await).await;
+    make_rooms(&store, &[ROOM]).await;
+    store.append((0..1_000).map(|_| draft(ROOM, ANA, say("x"))).collect()).await.unwrap();
+    let session = store.inner.sessions.get().await.unwrap();
+    session.batch("ANALYZE entry; BEGIN").await.unwrap();
+    let filled = fill_some(&session, &store.inner.lexicon, -1_000_000_000_000_000).await.unwrap();
+    assert!(filled >= 1_000, "{filled}");
+    let read = "SELECT coalesce(sum(seq_scan), 0)::bigint FROM pg_stat_xact_user_tables WHERE relname LIKE 'entry_%'";
+    let rows = session.unprepared(read, &[]).await.unwrap();
+    assert_eq!(rows[0].get::<_, i64>(0), 0);
+    session.batch("ROLLBACK").await.unwrap();
 }
 
 /// The parts of the entries that a plan reads.
