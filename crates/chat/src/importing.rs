@@ -11,14 +11,12 @@ use holdfast_domain::{ClientId, PrincipalId, RoomId, Time, text};
 use holdfast_store::log::{Appended, Draft, Remember};
 use holdfast_store::projections::Numbered;
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 use uuid::Uuid;
 
 /// Messages of one batch at most.
 pub const BATCH: usize = 10_000;
-/// One server of a pool imports at a time; one that is gone with a batch holds up the others for this long.
+/// One server of a pool imports at a time; one that is gone with a batch holds up the others until its lease ends.
 const LEASE: &str = "import";
-const LEASE_LENGTH: Duration = Duration::from_secs(30);
 
 /// A message that was said elsewhere.
 #[derive(Clone, Debug)]
@@ -57,8 +55,8 @@ impl Chat {
         if batch.len() > BATCH {
             return Err(ChatError::invalid("batch", format!("at most {BATCH} messages are taken at once")));
         }
-        self.lease_soon(LEASE, LEASE_LENGTH, "another server of the pool is importing; try again").await?;
-        let imported = self.import_alone(caller, room, batch).await;
+        self.lease_soon(LEASE, "another server of the pool is importing; try again").await?;
+        let imported = self.holding(LEASE, self.import_alone(caller, room, batch)).await;
         self.release(LEASE).await;
         imported
     }

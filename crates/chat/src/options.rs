@@ -44,13 +44,23 @@ pub struct ServerOptions {
     pub drain_minutes: u32,
     /// A server to which the database takes longer to answer is no active one, unless somebody insists.
     pub most_round_trip_ms: u32,
+    /// For how many seconds what one server does for all (cleaning up, importing) is promised to it at a time. It renews that while it is at it; when it
+    /// is gone, another goes on after so long.
+    pub lease_seconds: u32,
     /// Whether it takes part in the pool; the command line in its own process does not.
     pub joins: bool,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { name: String::new(), address: String::new(), drain_minutes: 30, most_round_trip_ms: 10, joins: true }
+        Self {
+            name: String::new(),
+            address: String::new(),
+            drain_minutes: 30,
+            most_round_trip_ms: 10,
+            lease_seconds: 30,
+            joins: true,
+        }
     }
 }
 
