@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 /// Drafts of one transaction at most: nine tenths of the rate of five times as many, at a quarter of the time.
 const BATCH: usize = 1_000;
-/// Requests that have to wait for a second transaction to begin beside another.
-const WORTH: usize = 100;
+/// Requests that have to wait for a second transaction to begin beside another. While one waits for the disk or for an answer, the other works: at a
+/// hundred senders two of 25 have a third more done than one of 50, in the same order.
+const WORTH: usize = 25;
 /// Both lanes.
 pub(super) const BOTH: u8 = 0b11;
 
@@ -169,9 +170,9 @@ mod tests {
     async fn little_flies_together_and_much_in_two_lanes() {
         let now = Instant::now();
         let mut queue = Queue::new(true);
-        (0..50).for_each(|room| queue.push(request(&[room], now)));
+        (0..40).for_each(|room| queue.push(request(&[room], now)));
         let (lanes, batch) = queue.next_flight(0).unwrap();
-        assert_eq!((lanes, batch.len()), (BOTH, 50));
+        assert_eq!((lanes, batch.len()), (BOTH, 40));
         (0..300).for_each(|room| queue.push(request(&[room], now)));
         assert!(queue.next_flight(BOTH).is_none());
         let (lanes, batch) = queue.next_flight(0).unwrap();

@@ -1,7 +1,8 @@
 //! The way of every change: drafts become the next entries of their logs, and all that follows from them is brought in step.
 //!
 //! One transaction, and for messages two round trips however many they are: the first locks the epoch and the heads of the rooms, in the
-//! order of their numbers, and looks up which drafts had been written before; the second inserts, moves the heads and commits. The locks
+//! order of their numbers; the second inserts, moves the heads and commits. That one had been written before shows by its client id, which is
+//! there: then all is done again, and first looked up which ones. The locks
 //! make a room's entries follow each other without gaps whichever server writes them; what needs to look at what is there (an edit, a
 //! removal) takes round trips of its own in between.
 
@@ -52,12 +53,25 @@ const MOVE_HEADS: &str = "UPDATE room_head h
     WHERE h.room = u.room";
 const NEW_HEADS: &str = "INSERT INTO room_head (room, last_seq, last_hash, last_at, messages, last_message_at)
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[])";
+/// [`ENTRIES`], [`SENT`] and [`MOVE_HEADS`] in one, which is what a batch of messages needs.
+const WRITE: &str = "WITH written AS (INSERT INTO entry (room, seq, at, author, ordinal, client_id, said, kind, hash, payload)
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bigint[],
+                             $8::smallint[], $9::bytea[], $10::text[])),
+    remembered AS (INSERT INTO sent (room, author, client_id, seq, at)
+        SELECT * FROM unnest($1::bigint[], $4::bigint[], $6::uuid[], $2::bigint[], $11::bigint[]))
+    UPDATE room_head h
+    SET last_seq = u.seq, last_hash = u.hash, last_at = u.at, messages = u.messages, last_message_at = u.last_message_at
+    FROM unnest($12::bigint[], $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[])
+         u (room, seq, hash, at, messages, last_message_at)
+    WHERE h.room = u.room";
 const TAKE_FILES: &str = "UPDATE file SET seq = $3 WHERE id = $1 AND room = $2 AND seq IS NULL AND ref IS NOT NULL";
 /// Writes something that changes nothing, so that the commit waits for the mirror: an entry that is there already may not be on it yet.
 const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'holdfast', '')";
 
 /// The statements of every batch.
-const USUAL: [&str; 6] = [EPOCH, HEADS, SENT_BEFORE, ENTRIES, SENT, MOVE_HEADS];
+const USUAL: [&str; 3] = [EPOCH, HEADS, WRITE];
+/// Those that only some need, but in the middle of what is sent in one go.
+const SOMETIMES: [&str; 5] = [REVISION, SENT_BEFORE, ENTRIES, SENT, MOVE_HEADS];
 
 /// A client id, and whose it is.
 type Key = (RoomId, PrincipalId, Uuid);
@@ -88,19 +102,50 @@ pub(super) async fn append(store: &Inner, drafts: Vec<Draft>) -> Result<Vec<Appe
 }
 
 async fn transact(store: &Inner, session: &Session, drafts: Vec<Draft>) -> Result<Vec<Appended>> {
+    // New messages are what is written nearly always. That they are new is assumed, and shows when their client ids are remembered.
+    if drafts.iter().all(is_plain)
+        && let Some(appended) = attempt(store, session, drafts.clone(), false).await?
+    {
+        return Ok(appended);
+    }
+    let appended = attempt(store, session, drafts, true).await?;
+    appended.ok_or_else(|| corrupt("a client id that was looked up and is not there cannot be remembered"))
+}
+
+/// Whether a draft is nothing but a message, so that its client id alone says whether it was written before.
+fn is_plain(draft: &Draft) -> bool {
+    let is_plain = matches!(&draft.body, EntryBody::Message(message) if message.files.is_empty());
+    // What is imported is imported again.
+    is_plain && draft.remember == Remember::UntilForgotten && draft.decided_on.is_none()
+}
+
+/// Writes all drafts, or none. `look_up`: looks up first which of them were written before. `None`: one was, and that was not looked up.
+async fn attempt(
+    store: &Inner,
+    session: &Session,
+    drafts: Vec<Draft>,
+    look_up: bool,
+) -> Result<Option<Vec<Appended>>> {
     session.prepare(&USUAL).await.map_err(|e| e.while_doing(DOING))?;
+    if look_up {
+        session.prepare(&SOMETIMES).await.map_err(|e| e.while_doing(DOING))?;
+    }
     let changes = drafts.iter().any(|d| d.body.changes_directory());
-    let mut batch = match Batch::begin(store, session, &drafts, changes).await {
+    let mut batch = match Batch::begin(store, session, &drafts, changes, look_up).await {
         Ok(batch) => batch,
         Err(e) => return Err(roll_back(session, e.while_doing(DOING)).await),
     };
     match batch.write_all(drafts).await {
         Ok(appended) => {
-            batch.commit(changes).await?;
+            match batch.commit(changes).await {
+                Err(e) if !look_up && e.is_taken_in("sent_pkey") => return Ok(None),
+                done => done.map_err(|e| e.at_commit(DOING))?,
+            }
+            known(session, DOING)?;
             if changes {
                 store.note_own_change(batch.revision);
             }
-            Ok(appended)
+            Ok(Some(appended))
         }
         Err(e) => Err(roll_back(session, e.while_doing(DOING)).await),
     }
@@ -138,7 +183,13 @@ struct Pending {
 
 impl<'a> Batch<'a> {
     /// Begins the transaction: takes the locks and learns what is there.
-    async fn begin(store: &Inner, session: &'a Session, drafts: &[Draft], changes: bool) -> Work<Batch<'a>> {
+    async fn begin(
+        store: &Inner,
+        session: &'a Session,
+        drafts: &[Draft],
+        changes: bool,
+        look_up: bool,
+    ) -> Work<Batch<'a>> {
         let rooms: BTreeSet<i64> = drafts.iter().flat_map(rooms_of).map(|room| room.0).collect();
         let rooms: Vec<i64> = rooms.into_iter().collect();
         let of: Vec<i64> = drafts.iter().map(|d| d.room.0).collect();
@@ -154,7 +205,8 @@ impl<'a> Batch<'a> {
             session.one(REVISION, &[]).await
         };
         let (rooms, keys): (Params<'_>, Params<'_>) = (&[&rooms], &[&of, &authors, &ids]);
-        let (heads, sent) = (session.query(HEADS, rooms), session.query(SENT_BEFORE, keys));
+        let heads = session.query(HEADS, rooms);
+        let sent = async { if look_up { session.query(SENT_BEFORE, keys).await } else { Ok(Vec::new()) } };
         // Sent in one go, done in this order.
         let (begun, epoch, revision, heads, sent) = futures_util::join!(begin, epoch, revision, heads, sent);
         begun?;
@@ -291,7 +343,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Inserts what is pending, moves the heads and commits.
-    async fn commit(&mut self, changes: bool) -> Result<()> {
+    async fn commit(&mut self, changes: bool) -> Work<()> {
         let session = self.session;
         let before = async {
             let Pending { mentions, puts, .. } = &mut self.pending;
@@ -307,28 +359,30 @@ impl<'a> Batch<'a> {
             Work::Ok(())
         };
         if let Err(e) = before.await {
-            return Err(roll_back(session, e.while_doing(DOING)).await);
+            return Err(roll_back(session, e.while_doing(DOING)).await.into());
         }
-        let wrote = !self.pending.entries.is_empty();
         let rows = Rows::of(&self.pending.entries);
         let moved: Vec<&End> = self.ends.values().filter(|end| !self.begun.contains(&end.room)).collect();
         let heads = Heads::of(&moved);
-        let entries = async { if wrote { rows.insert(session).await } else { barrier(session).await } };
-        let sent = async { if wrote { rows.remember(session).await } else { Ok(()) } };
-        let heads = async { if heads.is_empty() { Ok(heads.len()) } else { heads.write(session, MOVE_HEADS).await } };
-        // Sent in one go, done in this order. A statement that fails turns the commit into a rollback, so every answer counts.
-        let (entries, sent, moved, committed) = futures_util::join!(entries, sent, heads, session.batch("COMMIT"));
-        let expected = self.ends.len() - self.begun.len();
-        let done = entries.and(sent).and(moved).and_then(|moved| {
-            committed?;
-            if moved == expected as u64 {
-                Ok(())
-            } else {
-                Err(corrupt("the head of a log that is locked is gone").into())
+        let all = async {
+            match (rows.is_empty(), heads.is_empty()) {
+                (false, false) => rows.write(session, &heads).await,
+                (false, true) => {
+                    let (entries, sent) = futures_util::join!(rows.insert(session), rows.remember(session));
+                    entries.and(sent).map(|()| 0)
+                }
+                (true, false) => {
+                    let (barrier, moved) = futures_util::join!(barrier(session), heads.write(session, MOVE_HEADS));
+                    barrier.and(moved)
+                }
+                (true, true) => barrier(session).await.map(|()| 0),
             }
-        });
-        done.map_err(|e| e.at_commit(DOING))?;
-        known(session, DOING)
+        };
+        // Sent in one go, done in this order. A statement that fails turns the commit into a rollback, so every answer counts.
+        let (moved, committed) = futures_util::join!(all, session.batch("COMMIT"));
+        let moved = moved?;
+        committed?;
+        if moved == heads.len() { Ok(()) } else { Err(corrupt("the head of a log that is locked is gone").into()) }
     }
 }
 
@@ -463,6 +517,10 @@ impl<'a> Rows<'a> {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     fn numbers(&self, of: fn(&Entry) -> i64) -> Vec<i64> {
         self.entries.iter().map(|e| of(e)).collect()
     }
@@ -471,14 +529,33 @@ impl<'a> Rows<'a> {
         self.entries.iter().map(|e| e.client_id.0).collect()
     }
 
+    /// When they are forgotten is counted from.
+    fn remembered(&self) -> Vec<Option<i64>> {
+        let at = |(entry, remember): (&&Entry, &Remember)| match remember {
+            Remember::UntilForgotten => Some(entry.at.millis()),
+            Remember::ForEver => None,
+        };
+        self.entries.iter().zip(&self.remember).map(at).collect()
+    }
+
+    fn hashes(&self) -> Vec<&[u8]> {
+        self.entries.iter().map(|e| &e.hash.0[..]).collect()
+    }
+
+    fn kinds(&self) -> Vec<i16> {
+        self.entries.iter().map(|e| stored_kind(e.kind.code())).collect()
+    }
+
+    fn said(&self) -> Vec<Option<i64>> {
+        self.entries.iter().map(|e| said(e)).collect()
+    }
+
     async fn insert(&self, session: &Session) -> Work<()> {
         let (rooms, seqs) = (self.numbers(|e| e.room.0), self.numbers(|e| e.seq.0));
         let (ats, authors) = (self.numbers(|e| e.at.millis()), self.numbers(|e| e.author.0));
-        let said: Vec<Option<i64>> = self.entries.iter().map(|e| said(e)).collect();
-        let kinds: Vec<i16> = self.entries.iter().map(|e| stored_kind(e.kind.code())).collect();
-        let hashes: Vec<&[u8]> = self.entries.iter().map(|e| &e.hash.0[..]).collect();
+        let (ids, said, kinds, hashes) = (self.client_ids(), self.said(), self.kinds(), self.hashes());
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
-            [&rooms, &seqs, &ats, &authors, &self.ordinals, &self.client_ids(), &said, &kinds, &hashes, &self.payloads];
+            [&rooms, &seqs, &ats, &authors, &self.ordinals, &ids, &said, &kinds, &hashes, &self.payloads];
         session.execute(ENTRIES, &values).await?;
         Ok(())
     }
@@ -487,13 +564,36 @@ impl<'a> Rows<'a> {
     async fn remember(&self, session: &Session) -> Work<()> {
         let (rooms, authors, seqs) =
             (self.numbers(|e| e.room.0), self.numbers(|e| e.author.0), self.numbers(|e| e.seq.0));
-        let at = |(entry, remember): (&&Entry, &Remember)| match remember {
-            Remember::UntilForgotten => Some(entry.at.millis()),
-            Remember::ForEver => None,
-        };
-        let ats: Vec<Option<i64>> = self.entries.iter().zip(&self.remember).map(at).collect();
-        session.execute(SENT, &[&rooms, &authors, &self.client_ids(), &seqs, &ats]).await?;
+        session.execute(SENT, &[&rooms, &authors, &self.client_ids(), &seqs, &self.remembered()]).await?;
         Ok(())
+    }
+
+    /// Inserts them, remembers their client ids and moves the heads; answers how many were moved.
+    async fn write(&self, session: &Session, heads: &Heads) -> Work<u64> {
+        let (rooms, seqs) = (self.numbers(|e| e.room.0), self.numbers(|e| e.seq.0));
+        let (ats, authors) = (self.numbers(|e| e.at.millis()), self.numbers(|e| e.author.0));
+        let (ids, said, kinds, hashes) = (self.client_ids(), self.said(), self.kinds(), self.hashes());
+        let remembered = self.remembered();
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 17] = [
+            &rooms,
+            &seqs,
+            &ats,
+            &authors,
+            &self.ordinals,
+            &ids,
+            &said,
+            &kinds,
+            &hashes,
+            &self.payloads,
+            &remembered,
+            &heads.rooms,
+            &heads.seqs,
+            &heads.hashes,
+            &heads.ats,
+            &heads.messages,
+            &heads.last_messages,
+        ];
+        session.execute(WRITE, &values).await
     }
 }
 

@@ -82,6 +82,12 @@ impl Fail {
         }
     }
 
+    /// Whether a row was refused because of this unique index.
+    pub(super) fn is_taken_in(&self, index: &str) -> bool {
+        let said = if let Fail::Sql(e) = self { e.as_db_error() } else { None };
+        self.is_taken() && said.is_some_and(|said| said.constraint() == Some(index))
+    }
+
     /// Whether a row was refused because of a unique index.
     pub(super) fn is_taken(&self) -> bool {
         matches!(self, Fail::Sql(e) if e.code() == Some(&SqlState::UNIQUE_VIOLATION))
