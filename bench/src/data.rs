@@ -74,9 +74,11 @@ pub(crate) fn lines(logs: &[PathBuf]) -> Result<Vec<String>> {
         let bytes = std::fs::read(log).with_context(|| format!("reading {}", log.display()))?;
         let text = String::from_utf8_lossy(&bytes);
         let said = text.lines().filter_map(|line| line.split_once("> ").map(|(_, said)| said));
-        // Colours of another protocol, which no message may hold.
-        let said = said.filter(|said| !said.contains(char::is_control));
-        lines.extend(said.filter(|said| !said.is_empty()).map(|said| said.chars().take(1_000).collect::<String>()));
+        let said = said.map(|said| said.chars().take(1_000).collect::<String>());
+        // Without what no message may be, such as the colours of another protocol.
+        lines.extend(said.filter(|said| {
+            !said.contains(char::is_control) && holdfast_domain::text::message("line", said, 1_000).is_ok()
+        }));
     }
     anyhow::ensure!(!lines.is_empty(), "there is nothing said in the logs");
     Ok(lines)

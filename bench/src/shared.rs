@@ -126,7 +126,7 @@ async fn wal(client: &tokio_postgres::Client) -> Result<i64> {
 /// Waits until the search index has all but what does not fill a stretch.
 async fn indexed(client: &tokio_postgres::Client, patience: std::time::Duration) -> Result<()> {
     const SQL: &str = "SELECT count(*) FROM holdfast.room_head h LEFT JOIN holdfast.search_through t USING (room)
-                       WHERE h.last_seq - coalesce(t.through, 0) >= 128";
+                       WHERE h.last_seq - coalesce(t.through, 0) >= 256";
     let begun = std::time::Instant::now();
     while client.query_one(SQL, &[]).await?.get::<_, i64>(0) > 0 {
         anyhow::ensure!(begun.elapsed() < patience, "the search index is not filled after {patience:?}");

@@ -222,7 +222,11 @@ fn the_databases_disk_is_full_and_then_has_room_again() {
         });
         assert_eq!((refused.0, &refused.1["code"]), (507, &"storage-full".into()), "{refused:?}");
         let ready = pool.look(server, "/health/ready").unwrap();
-        assert_eq!((ready.0, &ready.1["code"]), (507, &"storage-full".into()), "ready while posts are refused: {ready:?}");
+        assert_eq!(
+            (ready.0, &ready.1["code"]),
+            (507, &"storage-full".into()),
+            "ready while posts are refused: {ready:?}"
+        );
         let (status, page) = pool.ask(server, Method::GET, &format!("/rooms/{other}/entries?limit=5"), None);
         assert_eq!(status, 200, "reading must go on: {page}");
     }

@@ -496,15 +496,18 @@ async fn what_one_server_does_for_all_moves_when_that_one_is_gone() {
     let postgres = Postgres::start();
     let gone = PostgresStore::open(PostgresOptions { url: postgres.url(), ..PostgresOptions::default() });
     let gone = gone.await.unwrap();
-    let length = Duration::from_secs(1);
+    let length = Duration::from_secs(3);
     gone.pool().unwrap().lease("clean-up", length).await.unwrap().unwrap();
-    let options = ServerOptions { name: "a".into(), lease_seconds: 1, ..ServerOptions::default() };
+    let options = ServerOptions { name: "a".into(), lease_seconds: 3, ..ServerOptions::default() };
     let a = Pool::server_with(&postgres.url(), options, 10).await.unwrap();
     // What a server that was killed held is taken by another when it ends, and renewed before it would end again.
-    let mine = format!("SELECT count(*) FROM holdfast.lease WHERE name = 'clean-up' AND until > now() AND run <> '{}'", gone.pool().unwrap().run());
+    let mine = format!(
+        "SELECT count(*) FROM holdfast.lease WHERE name = 'clean-up' AND until > now() AND run <> '{}'",
+        gone.pool().unwrap().run()
+    );
     eventually("the lease to move", || postgres.psql(&mine).trim() == "1").await;
     let began = Instant::now();
-    while began.elapsed() < 3 * length {
+    while began.elapsed() < 2 * length {
         let left = gone.pool().unwrap().lease("clean-up", length).await.unwrap().unwrap_err();
         assert!(left <= length, "{left:?}");
         tokio::time::sleep(length / 10).await;

@@ -120,12 +120,7 @@ fn is_plain(draft: &Draft) -> bool {
 }
 
 /// Writes all drafts, or none. `look_up`: looks up first which of them were written before. `None`: one was, and that was not looked up.
-async fn attempt(
-    store: &Inner,
-    session: &Session,
-    drafts: Vec<Draft>,
-    look_up: bool,
-) -> Result<Option<Vec<Appended>>> {
+async fn attempt(store: &Inner, session: &Session, drafts: Vec<Draft>, look_up: bool) -> Result<Option<Vec<Appended>>> {
     session.prepare(&USUAL).await.map_err(|e| e.while_doing(DOING))?;
     if look_up {
         session.prepare(&SOMETIMES).await.map_err(|e| e.while_doing(DOING))?;

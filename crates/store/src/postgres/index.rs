@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Entries of a stretch at most.
-const MOST: i64 = 128;
+/// Entries of a stretch at most. More of them are fewer words to be written for each, and more messages to be looked through for a word that is rare.
+const MOST: i64 = 256;
 /// Bytes of words of a stretch from which it is ended early: the type that they are kept in has a limit of a megabyte.
 const MOST_BYTES: usize = 400_000;
 /// Entries of one transaction.

@@ -42,8 +42,8 @@ mod tests;
 pub use check::{Finding, Outcome, check};
 pub use options::PostgresOptions;
 
-use crate::pool::{Condition, Heard};
 use crate::Result;
+use crate::pool::{Condition, Heard};
 use error::{Fail, unavailable};
 use session::Session;
 use sessions::Sessions;

@@ -22,11 +22,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// Stretches that are looked at before the index is asked, and at a time.
-const AT_ONCE: i64 = 16;
+const AT_ONCE: i64 = 8;
 /// The index is not asked as long as, by what was found so far, all that is wanted stands in so many stretches.
-const WORTH_WALKING: usize = 128;
+const WORTH_WALKING: usize = 64;
 /// Stretches of one question for messages: few at first, since what is common is in them already, and then more.
-const TOGETHER: (usize, usize) = (4, 32);
+const TOGETHER: (usize, usize) = (2, 16);
 /// Stretches that the index is asked for at a time.
 const ASKED: i64 = 200;
 /// Entries that are not in the index yet, looked at together.

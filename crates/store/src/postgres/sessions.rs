@@ -94,7 +94,8 @@ impl Sessions {
         for _ in 0..TRIED {
             let session = free(&self.readers).await?;
             let row = session.one(EPOCH, &[]).await.map_err(|e| e.while_doing("reading the epoch"))?;
-            if row.is_some_and(|row| row.try_get(0).is_ok_and(|there: i64| there >= self.epoch.load(Ordering::Acquire))) {
+            if row.is_some_and(|row| row.try_get(0).is_ok_and(|there: i64| there >= self.epoch.load(Ordering::Acquire)))
+            {
                 return Ok(session);
             }
             drop(Object::take(session));
@@ -238,9 +239,7 @@ fn pool(config: Config, most: usize) -> Result<managed::Pool<Opener>> {
 
 async fn free(pool: &managed::Pool<Opener>) -> Result<Object<Opener>> {
     pool.get().await.map_err(|e| match e {
-        PoolError::Backend(e) if is_read_only(&e) => {
-            away("it takes no writes: it is a standby, or was made read-only")
-        }
+        PoolError::Backend(e) if is_read_only(&e) => away("it takes no writes: it is a standby, or was made read-only"),
         PoolError::Backend(e) if e.as_db_error().is_some() => Fail::Sql(e).while_doing("connecting"),
         PoolError::Backend(e) => away(format!("it cannot be reached ({})", plain(&e))),
         PoolError::Timeout(_) => away("no connection became free, or none could be opened, in time"),
