@@ -6,7 +6,7 @@ use super::{Agent, Told, lock, said};
 use crate::failover::{Failover, FailoverOptions};
 use crate::mirror::{InstallMirror, MirrorOptions};
 use crate::procedure::run::Copies;
-use crate::procedure::{Answer, Journal, Operation, OperationState, OperationView, Procedure};
+use crate::procedure::{Answer, Journal, Operation, OperationView, Procedure};
 use crate::switchover::{Switchover, SwitchoverOptions};
 use holdfast_wal::names;
 use jiff::Timestamp;
@@ -190,7 +190,7 @@ impl Agent {
             }
             operation.go(through).await;
             let view = operation.watch().borrow().clone();
-            if view.state == OperationState::Done {
+            if view.state.is_over() {
                 agent.release_pool_lock(&view.id).await;
             }
         });

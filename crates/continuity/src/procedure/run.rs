@@ -263,6 +263,9 @@ impl Operation {
                 // That it failed is of less weight than that it is said.
                 let _ = self.record(name, Phase::Failed, &why, None, Value::Null);
                 self.stop(Some(i), &why);
+                if i == 0 {
+                    self.give_up_unbegun();
+                }
                 false
             }
         }
@@ -290,6 +293,16 @@ impl Operation {
                 return Err(StepError::refused(format!("after {waited} s its outcome is not there: {seen}")));
             }
             tokio::time::sleep(MOMENT).await;
+        }
+    }
+
+    /// The first step only looks. What is refused there has changed nothing, and leaves nothing that would have to be aborted.
+    fn give_up_unbegun(&mut self) {
+        if self.record("", Phase::Aborted, "refused", None, Value::Null).is_ok() {
+            self.show(|v| {
+                v.state = OperationState::Aborted;
+                v.ended = Some(Timestamp::now());
+            });
         }
     }
 

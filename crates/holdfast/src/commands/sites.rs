@@ -201,7 +201,15 @@ pub(crate) fn step_line(step: &StepView) -> String {
 /// The exit code of an operation that rests, after what it rests on was said.
 pub(crate) fn rested(view: &OperationView, out: Output, resume: &str) -> Result<Exit> {
     match view.state {
-        OperationState::Done | OperationState::Paused | OperationState::Aborted => Ok(Exit::Done),
+        OperationState::Done | OperationState::Paused => Ok(Exit::Done),
+        // It was refused at the first look, or a person has given it up.
+        OperationState::Aborted => match view.steps.iter().find(|s| s.state == StepState::Failed) {
+            Some(step) => {
+                out.hint(&format!("Refused. {}\nNothing has been changed.", step.observed));
+                Ok(Exit::Refused)
+            }
+            None => Ok(Exit::Done),
+        },
         OperationState::Asks => {
             let text = view.asks.as_ref().map_or("a person has to decide", |q| q.text.as_str());
             out.hint(&format!("{text}\n{}\nNext: {resume}", view.unchanged));
