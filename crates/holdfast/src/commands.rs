@@ -102,7 +102,7 @@ async fn dispatch(command: Command, context: Context) -> Result<Exit> {
         Command::Store(verb) => Box::pin(store::run(verb, &context)).await,
         Command::Audit(args) => Box::pin(audit::run(&args, &context)).await,
         Command::Agent(args) => Box::pin(agent::run_agent(&args, &context.config().log)).await,
-        Command::Witness(args) => Box::pin(agent::run_witness(&args, &context.config().log)).await,
+        Command::Witness(args) => Box::pin(agent::run_witness(&args, &context.config().server.data, &context.config().log)).await,
         Command::Instance(verb) => Box::pin(instance::run(verb, context.out)).await,
         Command::Mirror(verb) => Box::pin(mirror::mirror(verb, context.out)).await,
         Command::Switchover(args) => Box::pin(mirror::switchover(args, context.out)).await,

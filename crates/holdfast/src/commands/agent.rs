@@ -6,7 +6,7 @@ use crate::config::Log;
 use crate::exit::{Exit, refused, unavailable};
 use anyhow::{Context as _, Result};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -31,13 +31,10 @@ pub(crate) struct AgentArgs {
 /// Arguments of `holdfast witness`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It remembers who holds the newest epoch and whether the mirror may be promoted. One that lost its directory does not vote until both instances of the site have told it \
-                  what they know.\n\nExample:\n  holdfast witness --directory /var/lib/holdfast/witness --topology topology.toml"
+    after_help = "Keeps its register in the data directory (--data). It remembers who holds the newest epoch and whether the mirror may be promoted. One that lost its directory does not vote until both instances of the site have told it \
+                  what they know.\n\nExample:\n  holdfast witness --data /var/lib/holdfast/witness --topology topology.toml"
 )]
 pub(crate) struct WitnessArgs {
-    /// Where it keeps its register
-    #[arg(long, value_name = "DIR")]
-    directory: PathBuf,
     #[command(flatten)]
     sites: SiteArgs,
 }
@@ -56,12 +53,12 @@ pub(crate) async fn run_agent(args: &AgentArgs, log: &Log) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Runs a witness until it is told to end.
-pub(crate) async fn run_witness(args: &WitnessArgs, log: &Log) -> Result<Exit> {
+/// Runs a witness, with its register in `data`, until it is told to end.
+pub(crate) async fn run_witness(args: &WitnessArgs, data: &Path, log: &Log) -> Result<Exit> {
     start_log(log)?;
     let (topology, identity) = (args.sites.topology()?, args.sites.identity()?);
     let shutdown = until_told()?;
-    let ended = holdfast_continuity::witness::run(topology, identity, &args.directory, shutdown).await;
+    let ended = holdfast_continuity::witness::run(topology, identity, data, shutdown).await;
     ended.map_err(|e| unavailable(format!("the witness cannot run: {e}")))?;
     Ok(Exit::Done)
 }
