@@ -221,6 +221,7 @@ impl Agent {
     }
 
     async fn start_confirmed(&self) -> Told<String> {
+        self.instance.mend().await.map_err(said)?;
         if self.instance.starts_as_standby() {
             return Ok(
                 "its data is a standby's although it holds the epoch: a promotion was broken off; resume the procedure"
