@@ -5,7 +5,7 @@ use crate::agent::report::Report;
 use crate::agent::state::Place;
 use crate::agent::{Agent, Told};
 use crate::procedure::StepError;
-use holdfast_instance::{Access, Dynamic, Sync};
+use holdfast_instance::{Access, Dynamic, Settings, Sync};
 use holdfast_store::pool::PoolPhase;
 use holdfast_store::postgres::takeover::{self, TakeOver, TakeOverError};
 use holdfast_wal::{Claim, Lsn, Opening};
@@ -92,8 +92,15 @@ pub(crate) async fn promote(agent: &Agent, sync: Sync, mirrored: bool) -> Result
                     .map_err(|e| e.to_string())?;
             }
             let wanted = Dynamic { upstream: None, sync };
-            agent.instance().set(&wanted, RELOAD).await.map_err(|e| e.to_string())?;
-            agent.instance().promote(PROMOTING).await.map_err(|e| e.to_string())
+            let instance = agent.instance();
+            instance.set(&wanted, RELOAD).await.map_err(|e| e.to_string())?;
+            // PostgreSQL asks `restore_command` for the history of every timeline up to a free number; all that counts is here by now.
+            let usual = instance.settings();
+            let alone = Settings { restore_command: String::new(), ..usual.clone() };
+            instance.configure(alone, RELOAD).await.map_err(|e| e.to_string())?;
+            let promoted = instance.promote(PROMOTING).await.map_err(|e| e.to_string());
+            instance.configure(usual, RELOAD).await.map_err(|e| e.to_string())?;
+            promoted
         })
         .await?;
     Ok(())

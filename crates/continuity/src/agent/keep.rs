@@ -183,7 +183,7 @@ impl Agent {
     }
 
     /// The way of a primary: confirmed, started, acknowledged by its mirror, open.
-    async fn keep_primary(&self) -> Told<String> {
+    pub(super) async fn keep_primary(&self) -> Told<String> {
         let status = self.instance.status().await;
         if status.phase == Phase::Down {
             let confirmed = self.confirm_epoch().await;

@@ -106,7 +106,23 @@ impl Agent {
         let opening = Opening { epoch: 1, holder: self.me.name.clone(), timeline: 1, start: Lsn(0) };
         self.remember(|m| m.place = Place::Primary)?;
         self.open_timeline(&opening).await?;
+        self.serve_now().await?;
         Ok(Obeyed::says(format!("{} is the primary of {}, under epoch 1", self.me.name, self.topology.pool.fqdn)))
+    }
+
+    /// Does the keeper's strokes now, with the turn already taken, until clients are let in.
+    async fn serve_now(&self) -> Told<()> {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let note = self.keep_primary().await?;
+            if self.instance.access().is_ok_and(|a| a == Access::Open) {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(format!("it does not come to serve: {note}"));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// The first claim of a pool. The witness needs to have heard of both instances of the site before it votes, so that it may take a moment.
