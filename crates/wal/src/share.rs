@@ -365,12 +365,13 @@ async fn store_at(location: &str, calls: &Calls) -> Result<(Arc<dyn ObjectStore>
         return Err(ShareError::Unsuitable { share: location.to_owned(), why });
     }
     // Even looking whether the folder is there may hang.
-    let opening = async move { tokio::task::spawn_blocking(move || LocalFileSystem::new_with_prefix(folder)).await };
-    match calls.make(opening).await? {
-        Ok(Ok(store)) => Ok((Arc::new(store.with_fsync(true)), ObjectPath::default())),
-        Ok(Err(error)) => Err(calls.failed(&error)),
-        Err(panicked) => Err(calls.unreachable(panicked.to_string())),
-    }
+    let opening = tokio::task::spawn_blocking(move || {
+        std::fs::read_dir(&folder).map_err(|e| format!("its folder: {e}"))?;
+        LocalFileSystem::new_with_prefix(folder).map_err(|e| with_causes(&e))
+    });
+    let opened = calls.make(opening).await?.map_err(|panicked| calls.unreachable(panicked.to_string()))?;
+    let store = opened.map_err(|why| calls.unreachable(why))?;
+    Ok((Arc::new(store.with_fsync(true)), ObjectPath::default()))
 }
 
 fn other_store(location: &str) -> Result<(Arc<dyn ObjectStore>, ObjectPath), ShareError> {

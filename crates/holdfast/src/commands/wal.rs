@@ -181,11 +181,14 @@ impl First {
             (None, []) => return Err(refused(format!("there is no log on the share {}", share.location()))),
             (None, several) => {
                 let several = several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                return Err(refused(format!("the share holds log of several clusters: name one with --system: {several}")));
+                return Err(refused(format!(
+                    "the share holds log of several clusters: name one with --system: {several}"
+                )));
             }
         };
         let folder = format!("wal/{system}/");
-        let manifests = listed.iter().map(|l| l.name.as_str()).filter(|n| n.starts_with(&folder) && n.ends_with(".json"));
+        let manifests =
+            listed.iter().map(|l| l.name.as_str()).filter(|n| n.starts_with(&folder) && n.ends_with(".json"));
         let mut first: Option<First> = None;
         let mut size = None;
         for name in manifests {
@@ -206,6 +209,8 @@ impl First {
                 first = Some(First { system, size, number: segment.number });
             }
         }
-        first.ok_or_else(|| refused(format!("there is no whole segment of cluster {system} on the share {}", share.location())))
+        first.ok_or_else(|| {
+            refused(format!("there is no whole segment of cluster {system} on the share {}", share.location()))
+        })
     }
 }
