@@ -51,7 +51,7 @@ impl std::error::Error for Away {}
 /// [`Away`] when trying again later may be of use.
 pub(crate) async fn open(config: &Config, dir: &DataDir, how: As) -> Result<Pool> {
     let store = match config.database.is_shared() {
-        true => open_shared(&config.database, matches!(how, As::Server(_))).await?,
+        true => open_shared(&config.database, Some(dir).filter(|_| matches!(how, As::Server(_)))).await?,
         false => open_embedded(dir)?,
     };
     let options = Options {
@@ -123,11 +123,12 @@ pub(crate) fn open_embedded(dir: &DataDir) -> Result<Arc<dyn Store>> {
     Ok(Arc::new(store))
 }
 
-/// Opens the database that the settings name, without a service on it. `serves`: what a server does beside its clients' work is done too.
+/// Opens the database that the settings name, without a service on it. `serves`: for a server with this directory, so what a server does beside its
+/// clients' work is done too.
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) async fn open_shared(database: &Database, serves: bool) -> Result<Arc<dyn Store>> {
+pub(crate) async fn open_shared(database: &Database, serves: Option<&DataDir>) -> Result<Arc<dyn Store>> {
     let store = open_postgres(database, serves).await?;
     let half = store.is_being_filled().await.context("asking whether the database is complete");
     match half {
@@ -153,7 +154,7 @@ async fn close_quietly(store: &dyn Store) {
 }
 
 /// As [`open_shared`], for what only this engine can.
-pub(crate) async fn open_postgres(database: &Database, serves: bool) -> Result<PostgresStore> {
+pub(crate) async fn open_postgres(database: &Database, serves: Option<&DataDir>) -> Result<PostgresStore> {
     let doing = format!("opening the database {}", database.url);
     PostgresStore::open(postgres_options(database, serves)?).await.map_err(|e| match e {
         StoreError::Away { why } => Away(format!("{doing}: {why}")).into(),
@@ -168,13 +169,15 @@ pub(crate) async fn open_postgres(database: &Database, serves: bool) -> Result<P
 }
 
 /// What the engine is told, with the password from where it is kept.
-pub(crate) fn postgres_options(database: &Database, serves: bool) -> Result<PostgresOptions> {
+pub(crate) fn postgres_options(database: &Database, serves: Option<&DataDir>) -> Result<PostgresOptions> {
     Ok(PostgresOptions {
         url: database.url.secret().to_owned(),
         password: password(&database.password_file)?,
+        tls_identity: Some(database.tls_identity.clone()).filter(|dir| !dir.as_os_str().is_empty()),
+        epoch_file: serves.map(DataDir::epoch),
         connections: database.connections,
         search_language: database.search_language.clone(),
-        background: serves,
+        background: serves.is_some(),
     })
 }
 

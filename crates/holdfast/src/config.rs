@@ -103,6 +103,8 @@ pub(crate) struct Database {
     pub(crate) url: DatabaseUrl,
     /// A file that holds the password, if it is not in the address.
     pub(crate) password_file: PathBuf,
+    /// The directory of this server's identity; empty: connections to PostgreSQL are not encrypted.
+    pub(crate) tls_identity: PathBuf,
     /// Connections of this server to PostgreSQL.
     pub(crate) connections: usize,
     /// Seconds for which a write waits for PostgreSQL to come back.
@@ -118,6 +120,7 @@ impl Default for Database {
         Self {
             url: DatabaseUrl::default(),
             password_file: PathBuf::new(),
+            tls_identity: PathBuf::new(),
             connections: 12,
             wait_seconds: 10,
             search_language: "simple".into(),

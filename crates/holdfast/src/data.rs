@@ -3,7 +3,7 @@
 //! Whoever works on the data holds an exclusive lock on `DIR/lock` for as long: one server, or one command while no server
 //! runs. The kernel gives it back when the process ends, however it ends, so a lock can never be stale; the file's text, which
 //! says who holds it, can, and is only shown. With a database that several servers share, the directory holds no data: only the lock, so that two
-//! servers do not take one directory, and the socket for commands.
+//! servers do not take one directory, the socket for commands, and the highest epoch that the server has heard of.
 
 use crate::exit::{Exit, Failure, unavailable};
 use anyhow::{Context as _, Result};
@@ -52,6 +52,11 @@ impl DataDir {
     /// Where a running server listens for commands of this machine's operator.
     pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("control.sock")
+    }
+
+    /// Where a server of a pool keeps the highest epoch that it has heard of.
+    pub(crate) fn epoch(&self) -> PathBuf {
+        self.0.join("epoch")
     }
 
     /// Whether there is an embedded database in it.

@@ -26,5 +26,7 @@ pub use authority::{Authority, Wanted};
 pub use certificate::Certificate;
 pub use error::PkiError;
 pub use identity::{Identity, client_config, server_config};
-pub use link::{Acceptor, TlsStream, connect};
+/// A moment, as certificates have it.
+pub use jiff::Timestamp;
+pub use link::{Acceptor, TlsStream, connect, why_refused};
 pub use peer::{Kind, Peer};

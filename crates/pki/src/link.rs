@@ -105,6 +105,11 @@ pub async fn connect(address: &str, port: u16, expected_name: &str, identity: &I
     Ok(TlsStream { stream: stream.into(), peer })
 }
 
+/// Why a connection that another library made with [`client_config`] failed, in words.
+pub fn why_refused(error: &io::Error, identity: &Identity) -> String {
+    refusal::why(error, identity.dir())
+}
+
 /// In TLS 1.3 the client is through before the server has looked at its certificate. The server's ticket is the first thing to come when it has.
 async fn be_taken(stream: &mut tokio_rustls::client::TlsStream<TcpStream>) -> io::Result<()> {
     let (tcp, tls) = stream.get_mut();

@@ -182,6 +182,9 @@ pub trait Pool: Send + Sync {
     /// How the store is, as of the last second or so. Never waits.
     fn condition(&self) -> Condition;
 
+    /// Hosts that take writes but must not, since another database has taken their place: each with why, as a sentence. Never waits.
+    fn passed_over(&self) -> Vec<String>;
+
     /// How long the database takes to answer: the least of the last measurements, of which there are some from the start.
     fn round_trip(&self) -> Option<Duration>;
 
@@ -212,7 +215,8 @@ pub trait Pool: Send + Sync {
     async fn turn(&self) -> Result<Turn>;
 
     /// Makes this server write under the pool's present epoch. To be called only when all that is known of the logs has been read anew, since
-    /// what the database before this one had taken last may not be there.
+    /// what the database before this one had taken last may not be there. [`crate::StoreError::Away`] for an earlier epoch than the one that this
+    /// server has: a database that was left behind is not gone back to.
     async fn adopt_epoch(&self) -> Result<i64>;
 
     /// The pool's present epoch, and for each log with the epoch under which somebody has read it, what of that is still so.

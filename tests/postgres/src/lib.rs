@@ -224,6 +224,19 @@ impl Postgres {
         self.url_of("holdfast", &name)
     }
 
+    /// Gives a file, or a directory with all files in it, to the user that PostgreSQL runs as, who is to read what others may not.
+    ///
+    /// # Panics
+    /// When that cannot be.
+    pub fn hand_over(path: &Path) {
+        let owner = Owner::of_this_process();
+        owner.give(path);
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            entries.flatten().for_each(|entry| Self::hand_over(&entry.path()));
+        }
+    }
+
     /// Runs SQL as superuser in the database `holdfast` and answers what `psql` prints: a line a row, values separated by `|`.
     ///
     /// # Panics

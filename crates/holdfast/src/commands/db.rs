@@ -51,7 +51,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
             context.config().server.data.display()
         )));
     }
-    let findings = postgres::check(&compose::postgres_options(&database, false)?).await;
+    let findings = postgres::check(&compose::postgres_options(&database, None)?).await;
     let checks: Vec<Value> = findings.iter().map(shown).collect();
     let holds = !checks.iter().any(|c| c["outcome"] == "bad");
     let report = json!({ "holds": holds, "database": database.url, "checks": checks });

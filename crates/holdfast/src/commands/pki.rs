@@ -184,6 +184,7 @@ fn shown(certificate: &Certificate, place: &Path, now: Timestamp) -> Value {
     })
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "as `map_err` wants it")]
 fn said(error: holdfast_pki::PkiError) -> anyhow::Error {
     refused(error.to_string())
 }

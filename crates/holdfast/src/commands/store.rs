@@ -67,7 +67,7 @@ async fn copy(context: &Context, from: &str, to: String, what_if: WhatIf) -> Res
     let source = SqliteStore::open(dir.database(), SqliteOptions::default())
         .with_context(|| format!("opening the database {}", dir.database().display()))?;
     let facts = source.facts().await.context("reading the embedded database")?;
-    let target = compose::open_postgres(&database, false).await?;
+    let target = compose::open_postgres(&database, None).await?;
     demand_silence(&target).await?;
     if what_if.what_if {
         let change = format!(
@@ -137,7 +137,7 @@ async fn copy(context: &Context, from: &str, to: String, what_if: WhatIf) -> Res
 async fn rebuild(context: &Context, what_if: WhatIf) -> Result<Exit> {
     let config = context.config();
     let (store, place, lock) = if config.database.is_shared() {
-        let store = compose::open_shared(&config.database, false).await?;
+        let store = compose::open_shared(&config.database, None).await?;
         demand_silence(store.as_ref()).await?;
         (store, config.database.url.to_string(), None)
     } else {

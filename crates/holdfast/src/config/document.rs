@@ -115,12 +115,17 @@ pub(super) fn settings() -> &'static [Setting] {
         s(
             "database",
             "url",
-            "A PostgreSQL database: \"postgres://user:password@host:5432/database\", or with several hosts of which one takes writes: \"postgres://user@host1:5432,host2:5432/database\". Empty: an embedded database in server.data. The password is never shown.",
+            "A PostgreSQL database: \"postgres://user:password@host:5432/database\", or with several hosts, of which the one is used that takes writes and is no old primary: \"postgres://user@host1:5432,host2:5432/database\". Empty: an embedded database in server.data. The password is never shown.",
         ),
         s(
             "database",
             "password_file",
             "A file with the password on its first line, over one in the url. Read at the start.",
+        ),
+        s(
+            "database",
+            "tls_identity",
+            "The directory of this server's identity, made by `holdfast pki issue --kind server`: connections to PostgreSQL are then TLS, and each side proves who it is. Empty: they are not encrypted.",
         ),
         s("database", "connections", "Connections of this server to PostgreSQL; 4 to 200."),
         s(

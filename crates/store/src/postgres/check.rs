@@ -1,11 +1,13 @@
 //! Explains a database that cannot be used, or that will disappoint.
 
-use super::error::{Work, plain, unavailable};
+use super::error::{Work, unavailable};
+use super::hosts::{Host, Hosts, Seen, Trouble};
 use super::migrate::{self, MIGRATIONS, Standing};
 use super::options::PostgresOptions;
 use super::session::Session;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::config::Host as Place;
 
 /// The oldest PostgreSQL that will do, as `server_version_num` has it.
 const OLDEST: i32 = 150_000;
@@ -34,42 +36,78 @@ pub enum Outcome {
 pub async fn check(options: &PostgresOptions) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |what, outcome| findings.push(Finding { what, outcome });
-    let config = match options.config() {
-        Ok(config) => {
+    let hosts = match options.hosts() {
+        Ok(hosts) => {
             add("address", Outcome::Good(options.location()));
-            config
+            hosts
         }
         Err(e) => {
             add("address", Outcome::Bad(e.to_string()));
             return findings;
         }
     };
-    let mut writable = config.clone();
-    writable.target_session_attrs(TargetSessionAttrs::ReadWrite);
-    let mut read_only = false;
     let started = Instant::now();
-    let session = match Session::open(&writable, None).await {
-        Ok(session) => Ok(session),
-        Err(_) => {
-            read_only = true;
-            Session::open(&config, None).await
+    let asked = futures_util::future::join_all(hosts.all().iter().map(|host| host.open(None))).await;
+    let took = started.elapsed().as_millis();
+    if hosts.all().len() > 1 {
+        for (host, answer) in hosts.all().iter().zip(&asked) {
+            add("host", of_host(&hosts, host, answer));
         }
+    }
+    let mut troubles = Vec::new();
+    let mut best: Option<(Session, bool)> = None;
+    for (host, answer) in hosts.all().iter().zip(asked) {
+        match answer {
+            Ok((session, Seen::Writable)) if !host.is_stale() => best = Some((session, true)),
+            Ok((session, _)) => best = best.or(Some((session, false))),
+            Err(trouble) => troubles.push(no_connection(&hosts, host, &trouble)),
+        }
+    }
+    let Some((session, takes_writes)) = best else {
+        add("connection", Outcome::Bad(troubles.join("; ")));
+        return findings;
     };
-    let session = match session {
-        Ok(session) => {
-            add("connection", Outcome::Good(format!("signed in after {} ms", started.elapsed().as_millis())));
-            session
-        }
-        Err(e) => {
-            add("connection", Outcome::Bad(no_connection(&e)));
-            return findings;
-        }
-    };
-    add("writing", if read_only { Outcome::Bad(READ_ONLY.into()) } else { Outcome::Good("takes writes".into()) });
+    add("connection", Outcome::Good(format!("signed in after {took} ms")));
+    add("writing", if takes_writes { Outcome::Good("takes writes".into()) } else { Outcome::Bad(READ_ONLY.into()) });
+    add("encryption", encryption(&session));
     if let Err(e) = look(&session, options, &mut add).await {
         add("database", Outcome::Bad(e.while_doing("looking at the database").to_string()));
     }
     findings
+}
+
+/// One host of several: not every one is to take writes, or to be there.
+fn of_host(hosts: &Hosts, host: &Arc<Host>, answer: &Result<(Session, Seen), Trouble>) -> Outcome {
+    let name = &host.name;
+    match answer {
+        Ok((_, Seen::Writable)) if host.is_stale() => {
+            let stale = Trouble::Stale { there: host.epoch(), highest: hosts.epochs().highest() };
+            Outcome::Bad(format!("{name} {}", hosts.why(host, &stale)))
+        }
+        Ok((_, Seen::Writable)) => Outcome::Good(format!("{name} takes writes, at epoch {}", host.epoch())),
+        Ok(_) => Outcome::Good(format!("{name} takes no writes: a standby, at epoch {}", host.epoch())),
+        Err(trouble) => Outcome::Odd(format!("{name} {}", hosts.why(host, trouble))),
+    }
+}
+
+fn encryption(session: &Session) -> Outcome {
+    let host = session.host();
+    let on_this_machine = match host.config.get_hosts() {
+        [Place::Unix(_)] => return Outcome::Good("by the socket of this machine".into()),
+        [Place::Tcp(name)] => {
+            name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        }
+        _ => false,
+    };
+    match &host.identity {
+        Some(identity) => {
+            Outcome::Good(format!("TLS 1.3 with certificates on both sides; ours is that of {}", identity.peer()))
+        }
+        None if on_this_machine => Outcome::Good("none, and none needed on this machine".into()),
+        None => {
+            Outcome::Odd("none: whoever is on the network between reads everything; set database.tls_identity".into())
+        }
+    }
 }
 
 const READ_ONLY: &str = "none of the hosts takes writes: a standby that was not promoted, or default_transaction_read_only is set; \
@@ -265,8 +303,12 @@ async fn round_trip(session: &Session, add: &mut impl FnMut(&'static str, Outcom
     Ok(())
 }
 
-fn no_connection(e: &tokio_postgres::Error) -> String {
-    let said = plain(e);
+fn no_connection(hosts: &Hosts, host: &Host, trouble: &Trouble) -> String {
+    let Trouble::Refused(e) = trouble else { return format!("{} {}", host.name, hosts.why(host, trouble)) };
+    let said = host.said(e);
+    if host.identity.is_some() && e.code().is_none() {
+        return format!("{said}; check host and port, and both certificates with `holdfast pki show`");
+    }
     let advice = match e.code().map(tokio_postgres::error::SqlState::code) {
         Some("28P01" | "28000") => "check user, password and pg_hba.conf",
         Some("3D000") => "make it with CREATE DATABASE ... OWNER ... ENCODING 'UTF8' TEMPLATE template0",

@@ -99,11 +99,6 @@ pub(super) fn is_broken(e: &tokio_postgres::Error) -> bool {
     e.is_closed() || e.source().is_some_and(|s| s.is::<io::Error>()) || e.code() == Some(&SqlState::CONNECTION_FAILURE)
 }
 
-/// Whether a server was reached that takes no writes, where one that does was wanted.
-pub(super) fn is_read_only(e: &tokio_postgres::Error) -> bool {
-    e.source().and_then(|s| s.downcast_ref::<io::Error>()).is_some_and(|e| e.kind() == io::ErrorKind::PermissionDenied)
-}
-
 /// An error with what is behind it, in one line.
 pub(super) fn plain(e: &tokio_postgres::Error) -> String {
     match e.as_db_error() {

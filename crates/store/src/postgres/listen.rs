@@ -1,11 +1,11 @@
 //! What the others tell this server.
 
-use super::session::Session;
+use super::hosts::Hosts;
 use super::told::{self, CHANNEL, Notice};
 use crate::pool::Heard;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -13,13 +13,15 @@ use uuid::Uuid;
 const ALIVE: Duration = Duration::from_secs(2);
 /// For how long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Between attempts, at most: what was missed is read when listening has begun.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Listens until `stopping`, and begins anew whenever the connection breaks.
-pub(super) async fn run(config: Config, own: Uuid, heard: mpsc::Sender<Heard>, stopping: CancellationToken) {
+pub(super) async fn run(hosts: Arc<Hosts>, own: Uuid, heard: mpsc::Sender<Heard>, stopping: CancellationToken) {
     let mut pause = Duration::from_millis(50);
     loop {
         let listened = tokio::select! {
-            listened = listen(&config, own, &heard) => listened,
+            listened = listen(&hosts, own, &heard) => listened,
             () = stopping.cancelled() => return,
         };
         if listened {
@@ -29,14 +31,14 @@ pub(super) async fn run(config: Config, own: Uuid, heard: mpsc::Sender<Heard>, s
             }
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(1));
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 /// Listens until the connection breaks; whether it did listen.
-async fn listen(config: &Config, own: Uuid, heard: &mpsc::Sender<Heard>) -> bool {
+async fn listen(hosts: &Hosts, own: Uuid, heard: &mpsc::Sender<Heard>) -> bool {
     let (notified, mut notifications) = mpsc::unbounded_channel();
-    let Ok(session) = Session::open(config, Some(notified)).await else { return false };
+    let Ok(session) = hosts.open(&Some(notified)).await else { return false };
     if session.batch(&format!("LISTEN {CHANNEL}")).await.is_err() || heard.send(Heard::Listening).await.is_err() {
         return false;
     }

@@ -4,7 +4,7 @@
 //! committed, so that nobody numbers twice and nobody writes under an epoch that is over. Nothing but PostgreSQL ends a commit: each runs in
 //! a task of its own. A connection that breaks in a commit, and a commit that stopped waiting for its mirror, are *unknown*.
 //!
-//! Reading order: `session` and `sessions` are the machinery, `migrations/0001_first.sql` is the schema, `append` is the way of every change,
+//! Reading order: `hosts`, `session` and `sessions` are the machinery, `migrations/0001_first.sql` is the schema, `append` is the way of every change,
 //! `amend` what a change does to messages before it, `log` and `search` are what is asked most. `index` fills the search index behind the
 //! logs; `watch`, `told`, `listen` and `pool` are what makes several servers one pool.
 
@@ -13,8 +13,10 @@ mod amend;
 mod append;
 mod check;
 mod directory;
+mod epochs;
 mod error;
 mod files;
+mod hosts;
 mod index;
 mod kept;
 mod listen;
@@ -45,14 +47,13 @@ pub use options::PostgresOptions;
 use crate::Result;
 use crate::pool::{Condition, Heard};
 use error::{Fail, unavailable};
+use hosts::Hosts;
 use session::Session;
 use sessions::Sessions;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_postgres::Config;
-use tokio_postgres::config::TargetSessionAttrs;
 use tokio_util::sync::CancellationToken;
 use told::Told;
 use uuid::Uuid;
@@ -69,8 +70,7 @@ pub struct PostgresStore {
 
 struct Inner {
     sessions: Sessions,
-    /// How the background's own connections are opened.
-    config: Config,
+    hosts: Arc<Hosts>,
     /// The database as it may be shown: without a password.
     location: String,
     run: Uuid,
@@ -95,27 +95,23 @@ impl PostgresStore {
     /// is: see [`check`] for what is wrong with it.
     pub async fn open(options: PostgresOptions) -> Result<PostgresStore> {
         const DOING: &str = "opening the database";
-        let config = options.config()?;
-        let epoch = Arc::new(AtomicI64::new(0));
-        let sessions = Sessions::new(&config, options.connections, Arc::clone(&epoch))?;
+        let hosts = options.hosts()?;
+        let sessions = Sessions::new(Arc::clone(&hosts), options.connections)?;
         let lexicon = Lexicon::new(&options.search_language);
         let watched = {
             let session = sessions.get().await?;
             let prepared = async {
-                epoch.store(prepare(&session, &lexicon, &options.search_language).await?, Ordering::Release);
-                let watched = Watched::new(epoch);
+                let watched = Watched::new(prepare(&session, &lexicon, &options.search_language).await?);
                 watched.measure(&session).await?;
                 error::Work::Ok(watched)
             };
             prepared.await.map_err(|e| e.while_doing(DOING))?
         };
         let run = Uuid::new_v4();
-        let mut background = config.clone();
-        background.target_session_attrs(TargetSessionAttrs::ReadWrite);
         let (hear, heard) = mpsc::channel(HEARD);
         let inner = Arc::new(Inner {
             sessions,
-            config: background,
+            hosts,
             location: options.location(),
             run,
             lexicon: Arc::new(lexicon),
@@ -193,18 +189,16 @@ async fn set_language(session: &Session, language: &str) -> error::Work<()> {
 impl Inner {
     /// A command tells the servers what it did, as a server does.
     fn start_telling(&self) {
-        // What is only a hint waits for no disk.
-        let mut telling = self.config.clone();
-        let options = telling.get_options().unwrap_or_default().to_owned();
-        telling.options(format!("{options} -c synchronous_commit=off"));
-        self.keep([tokio::spawn(Arc::clone(&self.told).run(telling, self.stopping.clone()))]);
+        let hosts = Arc::clone(&self.hosts);
+        self.keep([tokio::spawn(Arc::clone(&self.told).run(hosts, self.stopping.clone()))]);
     }
 
     fn start(self: &Arc<Self>, hear: mpsc::Sender<Heard>) {
         let stopping = || self.stopping.clone();
+        let reader = hear.downgrade();
         self.keep([
-            tokio::spawn(listen::run(self.config.clone(), self.run, hear, stopping())),
-            tokio::spawn(watch::run(Arc::clone(self), self.config.clone())),
+            tokio::spawn(listen::run(Arc::clone(&self.hosts), self.run, hear, stopping())),
+            tokio::spawn(watch::run(Arc::clone(self), reader)),
             tokio::spawn(index::run(Arc::clone(self))),
         ]);
     }
@@ -219,6 +213,11 @@ impl Inner {
         if there == known {
             return Ok(());
         }
+        let highest = self.hosts.epochs().highest();
+        if there < highest {
+            return Err(error::away(format!("it is at epoch {there}, and epoch {highest} has begun elsewhere")));
+        }
+        self.hosts.epochs().hear(there);
         self.watched.note(Condition::OtherEpoch);
         Err(error::away(format!("it is at epoch {there}, and this server still at {known}; it is reading anew")))
     }

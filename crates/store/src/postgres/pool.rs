@@ -29,6 +29,10 @@ impl Pool for PostgresStore {
         self.inner.watched.condition()
     }
 
+    fn passed_over(&self) -> Vec<String> {
+        self.inner.hosts.stale()
+    }
+
     fn round_trip(&self) -> Option<Duration> {
         self.inner.watched.round_trip()
     }
@@ -103,10 +107,17 @@ impl Pool for PostgresStore {
 
     async fn adopt_epoch(&self) -> Result<i64> {
         const DOING: &str = "reading the epoch";
-        let row = self.inner.sessions.one(DOING, "SELECT epoch FROM pool WHERE id = 1", &[]).await?;
+        let session = self.inner.sessions.get().await?;
+        let row = session.one("SELECT epoch FROM pool WHERE id = 1", &[]).await.map_err(|e| e.while_doing(DOING))?;
         let row = row.ok_or_else(|| corrupt("the row of the pool is not there"))?;
         let epoch: i64 = read(row.try_get(0), DOING)?;
-        let before = self.inner.watched.epoch.swap(epoch, Ordering::AcqRel);
+        session.host().note_epoch(epoch);
+        let before = self.inner.watched.epoch.fetch_max(epoch, Ordering::AcqRel);
+        if epoch < before {
+            return Err(away(format!(
+                "it is at epoch {epoch}, and the one before was at {before}: it is not the one that takes the pool's writes"
+            )));
+        }
         if self.inner.watched.condition() == Condition::OtherEpoch {
             self.inner.watched.note(Condition::Ready);
         }

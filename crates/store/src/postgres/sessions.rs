@@ -3,16 +3,16 @@
 //! All are to the server that takes writes. While none does, what people ask for is read from any that can be reached and is of no older epoch
 //! than this server knows; it may be some moments behind, so nothing that servers conclude something from is read there.
 
-use super::error::{Fail, Work, away, is_read_only, plain, unavailable};
+use super::error::{Fail, Work, away, unavailable};
+use super::hosts::Hosts;
 use super::session::{Params, Session, ends_session};
 use crate::{Result, StoreError};
 use deadpool::managed::{self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio_postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
-use tokio_postgres::{Config, Row};
+use tokio_postgres::Row;
 
 /// For how long a free connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,23 +28,26 @@ pub(super) struct Sessions {
     readers: managed::Pool<Opener>,
     /// Whether none takes writes, but one can be read.
     read_only: Arc<AtomicBool>,
-    /// The epoch that this server knows.
-    epoch: Arc<AtomicI64>,
+    hosts: Arc<Hosts>,
     closed: Arc<AtomicBool>,
 }
 
 /// Opens connections.
-pub(super) struct Opener(Config);
+pub(super) struct Opener {
+    hosts: Arc<Hosts>,
+    /// To any that can be read, rather than to the one that takes writes.
+    read_only: bool,
+}
 
 impl Manager for Opener {
     type Type = Session;
-    type Error = tokio_postgres::Error;
+    type Error = StoreError;
 
-    async fn create(&self) -> std::result::Result<Session, tokio_postgres::Error> {
-        Session::open(&self.0, None).await
+    async fn create(&self) -> Result<Session> {
+        if self.read_only { self.hosts.open_readable().await } else { self.hosts.open(&None).await }
     }
 
-    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<tokio_postgres::Error> {
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<StoreError> {
         if session.is_usable() { Ok(()) } else { Err(RecycleError::message("closed")) }
     }
 }
@@ -66,15 +69,11 @@ impl Begin {
 }
 
 impl Sessions {
-    /// At most `most` connections to the writable server among the configured ones. `epoch`: the one that this server knows.
-    pub(super) fn new(config: &Config, most: usize, epoch: Arc<AtomicI64>) -> Result<Sessions> {
-        let mut config = config.clone();
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        let pool = pool(config.clone(), most)?;
-        // Another one each time, since the first may be of an older epoch.
-        config.target_session_attrs(TargetSessionAttrs::Any).load_balance_hosts(LoadBalanceHosts::Random);
-        let readers = self::pool(config, most)?;
-        Ok(Sessions { pool, readers, read_only: Arc::default(), epoch, closed: Arc::default() })
+    /// At most `most` connections to whichever of the hosts is the database.
+    pub(super) fn new(hosts: Arc<Hosts>, most: usize) -> Result<Sessions> {
+        let pool = pool(Opener { hosts: Arc::clone(&hosts), read_only: false }, most)?;
+        let readers = self::pool(Opener { hosts: Arc::clone(&hosts), read_only: true }, most)?;
+        Ok(Sessions { pool, readers, read_only: Arc::default(), hosts, closed: Arc::default() })
     }
 
     /// A connection for some statements.
@@ -94,8 +93,7 @@ impl Sessions {
         for _ in 0..TRIED {
             let session = free(&self.readers).await?;
             let row = session.one(EPOCH, &[]).await.map_err(|e| e.while_doing("reading the epoch"))?;
-            if row.is_some_and(|row| row.try_get(0).is_ok_and(|there: i64| there >= self.epoch.load(Ordering::Acquire)))
-            {
+            if row.is_some_and(|row| row.try_get(0).is_ok_and(|there: i64| there >= self.hosts.epochs().highest())) {
                 return Ok(session);
             }
             drop(Object::take(session));
@@ -227,8 +225,8 @@ impl Sessions {
     }
 }
 
-fn pool(config: Config, most: usize) -> Result<managed::Pool<Opener>> {
-    managed::Pool::builder(Opener(config))
+fn pool(opener: Opener, most: usize) -> Result<managed::Pool<Opener>> {
+    managed::Pool::builder(opener)
         .max_size(most.max(2))
         .wait_timeout(Some(PATIENCE))
         .create_timeout(Some(PATIENCE))
@@ -239,9 +237,7 @@ fn pool(config: Config, most: usize) -> Result<managed::Pool<Opener>> {
 
 async fn free(pool: &managed::Pool<Opener>) -> Result<Object<Opener>> {
     pool.get().await.map_err(|e| match e {
-        PoolError::Backend(e) if is_read_only(&e) => away("it takes no writes: it is a standby, or was made read-only"),
-        PoolError::Backend(e) if e.as_db_error().is_some() => Fail::Sql(e).while_doing("connecting"),
-        PoolError::Backend(e) => away(format!("it cannot be reached ({})", plain(&e))),
+        PoolError::Backend(e) => e,
         PoolError::Timeout(_) => away("no connection became free, or none could be opened, in time"),
         PoolError::Closed => unavailable("it is closed"),
         PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => unavailable(e.to_string()),

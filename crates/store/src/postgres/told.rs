@@ -3,6 +3,7 @@
 //! NOTIFY makes every commit of the whole instance wait its turn while one is pending, so it is sent by itself, after the commit that it is about,
 //! in a transaction that waits for no disk; and one carries what many commits have to say.
 
+use super::hosts::Hosts;
 use super::session::Session;
 use crate::pool::MOST_SIGNAL_BYTES;
 use holdfast_domain::{RoomId, Seq};
@@ -10,7 +11,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -79,14 +79,14 @@ impl Told {
     }
 
     /// Tells until `stopping`, and then what is left.
-    pub(super) async fn run(self: Arc<Self>, config: Config, stopping: CancellationToken) {
+    pub(super) async fn run(self: Arc<Self>, hosts: Arc<Hosts>, stopping: CancellationToken) {
         let mut session: Option<Session> = None;
         loop {
             let last = tokio::select! {
                 () = self.wake.notified() => false,
                 () = stopping.cancelled() => true,
             };
-            while !self.send(&config, &mut session).await && !last {
+            while !self.send(&hosts, &mut session).await && !last {
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_millis(250)) => {}
                     () = stopping.cancelled() => return,
@@ -99,14 +99,14 @@ impl Told {
     }
 
     /// Sends what waits; whether that is done.
-    async fn send(&self, config: &Config, session: &mut Option<Session>) -> bool {
+    async fn send(&self, hosts: &Hosts, session: &mut Option<Session>) -> bool {
         const SQL: &str = "SELECT pg_notify('holdfast', p) FROM unnest($1::text[]) p";
         let (entries, notices) = self.take();
         if notices.is_empty() {
             return true;
         }
         if session.as_ref().is_none_or(|s| !s.is_usable()) {
-            *session = Session::open(config, None).await.ok();
+            *session = open(hosts).await;
         }
         let sent = match session {
             Some(session) => session.query(SQL, &[&notices]).await.is_ok(),
@@ -146,6 +146,13 @@ impl Told {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is only a hint waits for no disk.
+async fn open(hosts: &Hosts) -> Option<Session> {
+    let session = hosts.open(&None).await.ok()?;
+    session.batch("SET synchronous_commit = off").await.ok()?;
+    Some(session)
 }
 
 /// Reads a notification: who sent it, and what it says. `None` if it is none of ours.

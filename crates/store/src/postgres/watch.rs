@@ -1,18 +1,21 @@
 //! Watches the database: whether it can be reached, takes writes, is at the epoch that this server knows, and how long it takes to answer.
 //!
-//! A connection is to the server that took writes when it was opened; after a switch of roles old ones would stay with the old one. So when
-//! the watched server stops taking writes, every connection is let go of.
+//! Each host is watched by itself, on a connection that stays, so that one which is dead or silent delays nothing. By that a new database is known as soon as it takes
+//! writes, whether the old one is gone, silent, or believes that it is still it: who hears of a higher epoch leaves what is at a lower one.
+//!
+//! A connection is to the host that took writes when it was opened; after a switch of roles old ones would stay with the old one. So when
+//! the database stops taking writes, every connection is let go of.
 
 use super::Inner;
-use super::error::Work;
+use super::error::{Work, corrupt};
+use super::hosts::{Host, Seen};
 use super::session::Session;
-use crate::pool::Condition;
+use crate::pool::{Condition, Heard};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tokio_postgres::config::TargetSessionAttrs;
-use tokio_postgres::{Config, Row};
+use tokio::sync::{mpsc, watch};
 
 /// How often, when all is well and when it is not.
 const EVERY: Duration = Duration::from_secs(1);
@@ -32,27 +35,29 @@ const LOOK: &str =
 
 /// What was seen last.
 pub(super) struct Watched {
-    condition: AtomicU8,
+    condition: watch::Sender<Condition>,
     round_trip_us: AtomicU32,
     /// When something was last refused because the disk is full.
     refused: Mutex<Option<Instant>>,
     /// The epoch under which this server writes.
-    pub(super) epoch: Arc<AtomicI64>,
+    pub(super) epoch: AtomicI64,
+    /// Who is to read anew when the epoch is another.
+    reader: OnceLock<mpsc::WeakSender<Heard>>,
 }
 
 impl Watched {
-    pub(super) fn new(epoch: Arc<AtomicI64>) -> Watched {
+    pub(super) fn new(epoch: i64) -> Watched {
         Watched {
-            condition: AtomicU8::new(0),
+            condition: watch::Sender::new(Condition::Ready),
             round_trip_us: AtomicU32::new(u32::MAX),
             refused: Mutex::default(),
-            epoch,
+            epoch: AtomicI64::new(epoch),
+            reader: OnceLock::new(),
         }
     }
 
     pub(super) fn condition(&self) -> Condition {
-        let i = usize::from(self.condition.load(Ordering::Acquire));
-        Condition::ALL.get(i).copied().unwrap_or(Condition::Gone)
+        *self.condition.borrow()
     }
 
     pub(super) fn round_trip(&self) -> Option<Duration> {
@@ -64,26 +69,9 @@ impl Watched {
 
     /// Measures how long it takes to answer, before this server says to others how far it is.
     pub(super) async fn measure(&self, session: &Session) -> Work<()> {
-        self.measured(&mut VecDeque::new(), session, MEASURED_FIRST).await.map(drop)
-    }
-
-    /// Asks so many times, and notes the least of the last measurements; what was answered last.
-    async fn measured(&self, measured: &mut VecDeque<u32>, session: &Session, times: usize) -> Work<Option<Row>> {
-        // The preparation is not part of it.
-        session.prepare(&[LOOK]).await?;
-        let mut answer = None;
-        for _ in 0..times {
-            let asked = Instant::now();
-            answer = session.one(LOOK, &[]).await?;
-            measured.push_back(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX - 1));
-            if measured.len() > MEASURED {
-                measured.pop_front();
-            }
-        }
-        if let Some(least) = measured.iter().min() {
-            self.round_trip_us.store(*least, Ordering::Release);
-        }
-        Ok(answer)
+        let (least, ..) = ask(session, MEASURED_FIRST).await?;
+        self.round_trip_us.store(least, Ordering::Release);
+        Ok(())
     }
 
     /// Notes that something was refused because the disk is full.
@@ -110,75 +98,135 @@ impl Watched {
 
     /// Notes how the database is; says so when that is news.
     pub(super) fn note(&self, now: Condition) {
-        let i = Condition::ALL.iter().position(|c| *c == now).unwrap_or_default();
-        let before = self.condition.swap(u8::try_from(i).unwrap_or_default(), Ordering::AcqRel);
-        if usize::from(before) != i {
-            if now == Condition::Ready {
-                tracing::info!("the database takes writes again");
-            } else {
-                tracing::warn!(condition = now.word(), "the database does not take writes");
-            }
+        let changed = self.condition.send_if_modified(|condition| std::mem::replace(condition, now) != now);
+        if !changed {
+            return;
+        }
+        if now == Condition::Ready {
+            tracing::info!("the database takes writes again");
+        } else {
+            tracing::warn!(condition = now.word(), "the database does not take writes");
+        }
+        if now == Condition::OtherEpoch {
+            self.wake_reader();
+        }
+    }
+
+    /// Has whoever follows the logs look at once: it may have missed anything.
+    fn wake_reader(&self) {
+        if let Some(reader) = self.reader.get().and_then(mpsc::WeakSender::upgrade) {
+            // Full, it has enough to wake up for.
+            let _ = reader.try_send(Heard::Listening);
         }
     }
 }
 
 /// Watches until the store is closed.
-pub(super) async fn run(inner: Arc<Inner>, config: Config) {
+pub(super) async fn run(inner: Arc<Inner>, reader: mpsc::WeakSender<Heard>) {
+    let _ = inner.watched.reader.set(reader);
+    let each = inner.hosts.all().iter().map(|host| watch_host(&inner, host));
+    tokio::select! {
+        _ = futures_util::future::join_all(each) => {}
+        () = inner.stopping.cancelled() => {}
+    }
+}
+
+/// Watches one host.
+async fn watch_host(inner: &Inner, host: &Arc<Host>) {
     let mut session: Option<Session> = None;
     let mut measured = VecDeque::new();
+    let (mut condition, mut heard) = (inner.watched.condition.subscribe(), host.epochs().subscribe());
+    let mut told_stale = false;
     loop {
-        let looked = tokio::time::timeout(PATIENCE, look(&inner, &config, &mut session, &mut measured)).await;
-        let condition = looked.unwrap_or(Condition::Gone);
-        inner.sessions.note_read_only(condition == Condition::ReadOnly);
-        if matches!(condition, Condition::Gone | Condition::ReadOnly) {
-            session = None;
-            measured.clear();
-            inner.sessions.forget_idle();
+        condition.mark_unchanged();
+        heard.mark_unchanged();
+        let looked = tokio::time::timeout(PATIENCE, look(host, &mut session)).await;
+        match looked.unwrap_or(None) {
+            Some(took) if is_current(inner, host) => {
+                measured.push_back(took);
+                if measured.len() > MEASURED {
+                    measured.pop_front();
+                }
+                let least = measured.iter().copied().min().unwrap_or(took);
+                inner.watched.round_trip_us.store(least, Ordering::Release);
+            }
+            Some(_) => measured.clear(),
+            None => {
+                host.note(Seen::Gone);
+                session = None;
+                measured.clear();
+            }
         }
-        // A full disk shows at a write only.
-        if condition == Condition::Ready && inner.watched.condition() == Condition::Full {
-            inner.watched.note_room_after(AFTER_SILENCE);
-        } else {
-            inner.watched.note(condition);
+        let stale = host.seen() == Seen::Writable && host.is_stale();
+        if stale && !told_stale {
+            tracing::error!(
+                host = host.name,
+                epoch = host.epoch(),
+                highest = host.epochs().highest(),
+                "an old primary takes writes; it must be stopped, and is passed over"
+            );
         }
-        let pause = if condition == Condition::Ready { EVERY } else { OFTEN };
+        told_stale = stale;
+        reckon(inner);
+        let pause = if inner.watched.condition() == Condition::Ready { EVERY } else { OFTEN };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = inner.stopping.cancelled() => return,
+            _ = condition.changed() => {}
+            _ = heard.changed() => {}
         }
     }
 }
 
-/// Whether none of the hosts answers, or only those that take no writes. Of several hosts the error is that of the last one tried.
-async fn without_writes(config: &Config) -> Condition {
-    let mut any = config.clone();
-    any.target_session_attrs(TargetSessionAttrs::Any);
-    if Session::open(&any, None).await.is_ok() { Condition::ReadOnly } else { Condition::Gone }
+fn is_current(inner: &Inner, host: &Arc<Host>) -> bool {
+    inner.hosts.current().is_some_and(|current| Arc::ptr_eq(current, host))
 }
 
-async fn look(
-    inner: &Inner,
-    config: &Config,
-    session: &mut Option<Session>,
-    measured: &mut VecDeque<u32>,
-) -> Condition {
-    if session.as_ref().is_none_or(|s| !s.is_usable()) {
-        measured.clear();
-        match Session::open(config, None).await {
-            Ok(opened) => *session = Some(opened),
-            Err(_) => return without_writes(config).await,
+/// What follows from what is known of all hosts.
+fn reckon(inner: &Inner) {
+    let condition = match inner.hosts.current() {
+        Some(host) if host.epoch() != inner.watched.epoch.load(Ordering::Acquire) => Condition::OtherEpoch,
+        Some(_) => Condition::Ready,
+        None => {
+            let answers = inner.hosts.all().iter().any(|h| matches!(h.seen(), Seen::ReadOnly | Seen::Writable));
+            if answers { Condition::ReadOnly } else { Condition::Gone }
         }
-    }
-    let Some(open) = session else { return Condition::Gone };
-    let times = if measured.is_empty() { MEASURED_FIRST } else { 1 };
-    let Ok(Some(row)) = inner.watched.measured(measured, open, times).await else {
-        *session = None;
-        return Condition::Gone;
     };
-    let (epoch, read_only) = (row.try_get::<_, i64>(0), row.try_get::<_, bool>(1));
-    match (epoch, read_only) {
-        (_, Ok(true)) => Condition::ReadOnly,
-        (Ok(epoch), _) if epoch != inner.watched.epoch.load(Ordering::Acquire) => Condition::OtherEpoch,
-        _ => Condition::Ready,
+    if matches!(condition, Condition::Gone | Condition::ReadOnly) && inner.watched.condition() != condition {
+        inner.sessions.forget_idle();
     }
+    inner.sessions.note_read_only(condition == Condition::ReadOnly);
+    // A full disk shows at a write only.
+    if condition == Condition::Ready && inner.watched.condition() == Condition::Full {
+        inner.watched.note_room_after(AFTER_SILENCE);
+    } else {
+        inner.watched.note(condition);
+    }
+}
+
+/// Asks a host what it is, and notes that. How long it took to answer, in microseconds; `None` if it did not.
+async fn look(host: &Arc<Host>, session: &mut Option<Session>) -> Option<u32> {
+    let mut times = 1;
+    if session.as_ref().is_none_or(Session::is_closed) {
+        let (opened, _) = host.open(None).await.ok()?;
+        *session = Some(opened);
+        times = MEASURED_FIRST;
+    }
+    let (took, epoch, read_only) = ask(session.as_ref()?, times).await.ok()?;
+    host.note_epoch(epoch);
+    host.note(if read_only { Seen::ReadOnly } else { Seen::Writable });
+    Some(took)
+}
+
+/// Asks so many times at what epoch the database is, and whether it takes no writes. The least time that it took to answer, in microseconds.
+async fn ask(session: &Session, times: usize) -> Work<(u32, i64, bool)> {
+    // The first answer would include the preparation.
+    session.prepare(&[LOOK]).await?;
+    let (mut least, mut said) = (u32::MAX - 1, None);
+    for _ in 0..times {
+        let asked = Instant::now();
+        said = session.one(LOOK, &[]).await?;
+        least = least.min(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX - 1));
+    }
+    let row = said.ok_or_else(|| corrupt("the row of the pool is not there"))?;
+    Ok((least, row.try_get(0)?, row.try_get(1)?))
 }

@@ -100,7 +100,7 @@ async fn into_directory(context: &Context, reader: Reader, manifest: Manifest) -
 async fn into_shared(context: &Context, reader: Reader, manifest: Manifest) -> Result<Vec<Value>> {
     let config = context.config();
     let half = || format!("{} may hold a part of it now: drop that database and create it anew", config.database.url);
-    let store = compose::open_shared(&config.database, false).await?;
+    let store = compose::open_shared(&config.database, None).await?;
     take_in(context, reader, manifest, &store).await.with_context(half)?;
     store.close().await.context("closing the database")?;
     let pool = compose::open(config, &DataDir::new(&config.server.data), As::Command).await?;
@@ -120,7 +120,7 @@ async fn take_in(context: &Context, mut reader: Reader, manifest: Manifest, stor
 /// Fails unless the database that the settings name holds no pool.
 async fn check_empty(context: &Context) -> Result<()> {
     let database = &context.config().database;
-    let store = compose::open_shared(database, false).await?;
+    let store = compose::open_shared(database, None).await?;
     let heads = store.heads().await.context("looking into the database");
     store.close().await.context("closing the database")?;
     if heads?.iter().any(|(_, head)| head.seq.0 > 0) {

@@ -138,14 +138,16 @@ async fn a_database_that_may_only_be_read_is_told_from_one_that_is_gone() {
     assert_eq!(store.head(ROOM).await.unwrap().seq, Seq(1));
     assert!(store.search(asking("x")).await.is_ok());
     assert!(store.state().await.is_ok());
-    // But not from a database of an older epoch than is known.
-    store.inner.watched.epoch.fetch_add(1, Ordering::AcqRel);
-    assert!(matches!(store.page(ROOM, From::Latest, 10).await, Err(StoreError::Away { .. })));
-    store.inner.watched.epoch.fetch_sub(1, Ordering::AcqRel);
     postgres.psql("ALTER SYSTEM RESET default_transaction_read_only");
     postgres.psql("SELECT pg_reload_conf()");
     wait("it to take writes", || async { store.condition() == Condition::Ready }).await;
     put(&store, ROOM, ANA, say("goes on")).await;
+    // But not from a database of an older epoch than is known.
+    postgres.psql("ALTER SYSTEM SET default_transaction_read_only = on");
+    postgres.psql("SELECT pg_reload_conf()");
+    wait("it to be noticed", || async { store.condition() == Condition::ReadOnly }).await;
+    store.inner.hosts.epochs().hear(store.inner.watched.epoch.load(Ordering::Acquire) + 1);
+    assert!(matches!(store.page(ROOM, From::Latest, 10).await, Err(StoreError::Away { .. })));
 }
 
 #[tokio::test]

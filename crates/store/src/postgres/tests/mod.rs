@@ -4,10 +4,12 @@
 mod commits;
 mod conforming;
 mod copying;
+mod encrypted;
 mod indexed;
 mod languages;
 mod plans;
 mod replaced;
+mod stale;
 mod takeover;
 
 use super::{PostgresOptions, PostgresStore};
