@@ -13,6 +13,8 @@ pub enum Event {
     Joined {
         /// The room.
         room: RoomId,
+        /// The epoch of what follows.
+        epoch: i64,
         /// The end of its log at that moment.
         head: Seq,
         /// Who is there.
@@ -20,10 +22,24 @@ pub enum Event {
     },
     /// An entry was committed.
     Entry(Box<EntryView>),
+    /// What the connection has of a room was not all preserved when another database began to take writes. Comes before [`Event::Joined`]; what
+    /// follows goes on after what was.
+    Cut {
+        /// The room.
+        room: RoomId,
+        /// The present epoch.
+        epoch: i64,
+        /// The last entry that the connection said it had.
+        after: Seq,
+        /// The last entry that is still so; `None` if that is not known.
+        through: Option<Seq>,
+    },
     /// More was missed than is sent this way: what comes next follows `head`; the rest is to be read from history.
     Gap {
         /// The room.
         room: RoomId,
+        /// The epoch of what follows.
+        epoch: i64,
         /// The last entry that the connection said it had.
         after: Seq,
         /// The entry that live events go on from.

@@ -13,6 +13,8 @@ use holdfast_store::log::From;
 /// A page of a room's log.
 #[derive(Clone, Debug)]
 pub struct HistoryPage {
+    /// The epoch under which they were read, or an earlier one.
+    pub epoch: i64,
     /// The entries, ascending.
     pub entries: Vec<EntryView>,
     /// The end of the log.
@@ -48,12 +50,14 @@ impl Chat {
     pub async fn history(&self, caller: &Caller, room: RoomId, from: From, limit: usize) -> Result<HistoryPage> {
         self.allow(caller, room, Action::ReadHistory)?;
         let limit = limit.clamp(1, self.limits().history_max);
+        let epoch = self.epoch();
         let page = self.store().page(room, from, limit).await?;
         // The hub knows the end without asking the store, and the page itself may know of a newer one.
         let read = page.rows.last().map_or(Seq::ZERO, |row| row.entry.seq);
         let head = self.hub().published(room).max(read);
         let directory = self.directory();
         Ok(HistoryPage {
+            epoch,
             entries: page.rows.into_iter().map(|row| EntryView::of(&directory, row)).collect(),
             head,
             more_before: page.more_before,

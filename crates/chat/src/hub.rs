@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) id: u64,
     pub(crate) caller: Caller,
     pub(crate) outbox: Outbox,
+    /// The epoch of what it is handed.
+    pub(crate) epoch: i64,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +60,8 @@ struct State {
     elsewhere: HashMap<Uuid, HashMap<RoomId, BTreeSet<PrincipalId>>>,
     /// The last entry of each log that was handed out.
     published: HashMap<RoomId, Seq>,
+    /// The epoch under which they were read; 0 where there is no pool.
+    epoch: i64,
 }
 
 /// What became of an attempt to hand out an entry.
@@ -83,13 +87,14 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// With the ends of all logs as they are now.
+    /// With the ends of all logs as they are now, and the epoch under which they were read.
     pub(crate) fn new(
         roster_limit: usize,
         teller: Option<Arc<Teller>>,
         heads: impl IntoIterator<Item = (RoomId, Seq)>,
+        epoch: i64,
     ) -> Self {
-        let state = State { published: heads.into_iter().collect(), ..State::default() };
+        let state = State { published: heads.into_iter().collect(), epoch, ..State::default() };
         Self { roster_limit, teller, state: Mutex::new(state) }
     }
 
@@ -109,7 +114,7 @@ impl Hub {
         state.next_id += 1;
         let id = state.next_id;
         state.by_user.entry(user).or_default().insert(id);
-        let connection = Arc::new(Connection { id, caller, outbox: Outbox::default() });
+        let connection = Arc::new(Connection { id, caller, outbox: Outbox::default(), epoch: state.epoch });
         state.connections.insert(id, Arc::clone(&connection));
         Some(connection)
     }
@@ -129,6 +134,11 @@ impl Hub {
         for room in rooms {
             self.leave_locked(&mut state, room, connection);
         }
+    }
+
+    /// The epoch of what is handed out.
+    pub(crate) fn epoch(&self) -> i64 {
+        self.lock().epoch
     }
 
     /// The last entry of a log that was handed out.
@@ -383,9 +393,10 @@ impl Hub {
     }
 
     /// Begins anew with other ends of all logs: what was handed out is not what is there. All connections end.
-    pub(crate) fn begin_anew(&self, heads: impl IntoIterator<Item = (RoomId, Seq)>, bye: &Bye) {
+    pub(crate) fn begin_anew(&self, heads: impl IntoIterator<Item = (RoomId, Seq)>, epoch: i64, bye: &Bye) {
         let mut state = self.lock();
         state.published = heads.into_iter().collect();
+        state.epoch = epoch;
         for connection in state.connections.values() {
             connection.outbox.close(bye.clone());
         }
@@ -415,7 +426,7 @@ mod tests {
     #[test]
     fn what_is_behind_and_what_is_ahead_is_told_apart() {
         let heads = |list: &[(i64, i64)]| list.iter().map(|(r, s)| (RoomId(*r), Seq(*s))).collect::<Vec<_>>();
-        let hub = Hub::new(100, None, heads(&[(0, 5), (1, 5), (2, 5), (3, 5)]));
+        let hub = Hub::new(100, None, heads(&[(0, 5), (1, 5), (2, 5), (3, 5)]), 0);
         assert_eq!(hub.compare(&heads(&[(0, 5), (1, 5), (2, 5), (3, 5)])), (vec![], vec![]));
         let (behind, ahead) = hub.compare(&heads(&[(4, 1), (2, 4), (1, 6), (0, 6)]));
         assert_eq!(behind, [RoomId(0), RoomId(1), RoomId(4)]);

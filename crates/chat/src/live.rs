@@ -14,8 +14,8 @@ use crate::view::{EntryView, Person};
 use holdfast_domain::rights::Action;
 use holdfast_domain::{RoomId, Seq, Time};
 use holdfast_store::log::From;
-use holdfast_store::pool::Condition;
-use std::collections::HashMap;
+use holdfast_store::pool::{Condition, Preserved};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Entries that are sent for having been missed; more are to be read from history.
@@ -33,6 +33,23 @@ pub struct Live {
     connection: Arc<Connection>,
     person: Person,
     typed: Mutex<HashMap<RoomId, Time>>,
+}
+
+/// A room to come into.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Joining {
+    /// The room.
+    pub room: RoomId,
+    /// The last entry that the connection has there; `None`: it begins with what is new.
+    pub after: Option<Seq>,
+    /// The epoch under which it got that entry; `None`: it does not know of epochs.
+    pub epoch: Option<i64>,
+}
+
+impl std::convert::From<(RoomId, Option<Seq>)> for Joining {
+    fn from((room, after): (RoomId, Option<Seq>)) -> Joining {
+        Joining { room, after, epoch: None }
+    }
 }
 
 impl Chat {
@@ -62,13 +79,37 @@ impl Live {
         &self.person
     }
 
-    /// Comes into rooms, each with the last entry it has there (`None`: begin with what is new). Takes as long as catching up takes;
-    /// meanwhile [`Live::next`] must be drained. Answers the rooms that it may not come into.
-    pub async fn join(&self, rooms: Vec<(RoomId, Option<Seq>)>) -> Vec<(RoomId, ChatError)> {
+    /// The epoch of what the connection is handed.
+    pub fn epoch(&self) -> i64 {
+        self.connection.epoch
+    }
+
+    /// Comes into rooms, each with the last entry it has there. Takes as long as catching up takes; meanwhile [`Live::next`] must be drained.
+    /// Answers the rooms that it may not come into.
+    pub async fn join<J: Into<Joining>>(&self, rooms: Vec<J>) -> Vec<(RoomId, ChatError)> {
+        let rooms: Vec<Joining> = rooms.into_iter().map(Into::into).collect();
+        // What was handed out under the epoch that is handed out now is still so.
+        let epoch = self.chat.epoch();
+        let other = |j: &Joining| j.epoch.filter(|of| j.after.is_some() && *of != epoch);
+        let read: Vec<(RoomId, i64)> =
+            rooms.iter().take(ROOMS_AT_ONCE).filter_map(|j| Some((j.room, other(j)?))).collect();
+        let mut kept = VecDeque::new();
+        if !read.is_empty() {
+            match self.chat.patiently(|| self.chat.preserved(&read)).await {
+                Ok((_, of)) => kept = of.into(),
+                Err(error) => {
+                    // Nothing can be said of any of them.
+                    let why = error.to_string();
+                    return rooms.iter().map(|j| (j.room, ChatError::Unavailable(why.clone()))).collect();
+                }
+            }
+        }
         let mut refused = Vec::new();
-        for (i, (room, after)) in rooms.into_iter().enumerate() {
+        for (i, joining) in rooms.into_iter().enumerate() {
+            let Joining { room, after, .. } = joining;
             let joined = if i < ROOMS_AT_ONCE {
-                self.join_one(room, after).await
+                let kept = other(&joining).and_then(|_| kept.pop_front());
+                self.join_one(room, after, kept.unwrap_or(Preserved::All)).await
             } else {
                 Err(ChatError::invalid("rooms", format!("at most {ROOMS_AT_ONCE} rooms can be joined at once")))
             };
@@ -79,8 +120,27 @@ impl Live {
         refused
     }
 
-    async fn join_one(&self, room: RoomId, after: Option<Seq>) -> Result<()> {
+    /// What the connection has there as far as it is still so; says what is not.
+    fn cut(&self, room: RoomId, after: Seq, kept: Preserved) -> Result<Option<Seq>> {
+        let through = match kept {
+            Preserved::Through(through) if through < after => Some(through),
+            Preserved::All | Preserved::Through(_) => return Ok(Some(after)),
+            Preserved::Unknown => None,
+            Preserved::Behind => {
+                let why = "you have seen a later state of this pool than the database of this server has; connect to another server";
+                return Err(ChatError::Conflict(why.into()));
+            }
+        };
+        self.push(Event::Cut { room, epoch: self.chat.epoch(), after, through });
+        Ok(through)
+    }
+
+    async fn join_one(&self, room: RoomId, after: Option<Seq>, kept: Preserved) -> Result<()> {
         self.chat.allow(&self.connection.caller, room, Action::Join)?;
+        let after = match after {
+            Some(after) => self.cut(room, after, kept)?,
+            None => None,
+        };
         let hub = self.chat.hub();
         if let Some(after) = after {
             // Whoever comes from another server may have more than was handed out here.
@@ -92,13 +152,13 @@ impl Live {
             roster.people.push(self.person.clone());
             roster.count += 1;
         }
-        self.push(Event::Joined { room, head, roster });
+        self.push(Event::Joined { room, epoch: self.epoch(), head, roster });
         let mut cursor = after.unwrap_or(head);
         let reads_history = self.chat.allow(&self.connection.caller, room, Action::ReadHistory).is_ok();
         // An entry beyond the end was lost with a database that has been restored: what the reader holds is of no use.
         let impossible = cursor > head || cursor < Seq::ZERO;
         if impossible || head.0 - cursor.0 > MOST_MISSED || (cursor < head && !reads_history) {
-            self.push(Event::Gap { room, after: cursor, head });
+            self.push(Event::Gap { room, epoch: self.epoch(), after: cursor, head });
             cursor = head;
         }
         while let Err(published) = hub.enter(room, &self.connection, &self.person, cursor) {
@@ -106,7 +166,12 @@ impl Live {
                 cursor = published;
                 continue;
             }
-            let page = self.chat.patiently(|| self.chat.store().page(room, From::After(cursor), PAGE)).await?;
+            let page = || async {
+                let page = self.chat.store().page(room, From::After(cursor), PAGE).await?;
+                // Looked at after the page: what another database has does not follow what the connection has.
+                self.chat.same_epoch().await.map(|()| page)
+            };
+            let page = self.chat.patiently(page).await?;
             // What the log has beyond that is handed out in a moment, to this connection too.
             let Some(last) = page.rows.last().map(|row| row.entry.seq.min(published)) else {
                 if self.chat.database().condition != Condition::Ready {

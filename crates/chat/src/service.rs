@@ -103,6 +103,18 @@ pub(crate) async fn load(store: &dyn Store) -> std::result::Result<Loaded, Store
     Ok(Loaded { heads, directory, announcing, revision: turn.map_or(-1, |turn| turn.revision) })
 }
 
+/// Reads all under one epoch, which it answers; 0 where there is no pool.
+async fn first_load(store: &dyn Store) -> std::result::Result<(Loaded, i64), StoreError> {
+    let Some(pool) = store.pool() else { return Ok((load(store).await?, 0)) };
+    loop {
+        let epoch = pool.adopt_epoch().await?;
+        let loaded = load(store).await?;
+        if pool.state().await?.0.epoch == epoch {
+            return Ok((loaded, epoch));
+        }
+    }
+}
+
 /// What the service says of itself.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -133,12 +145,12 @@ impl Chat {
     /// # Errors
     /// When the store cannot be read, or a new pool not be written.
     pub async fn open(store: Arc<dyn Store>, options: Options, clock: Clock) -> Result<Chat> {
-        let loaded = load(store.as_ref()).await?;
+        let (loaded, epoch) = first_load(store.as_ref()).await?;
         let pooled = store.pool().map(|_| Pooled::new(options.server.joins));
         let teller = pooled.as_ref().map(|pooled| Arc::clone(&pooled.teller));
         let wait = Duration::from_secs(u64::from(options.wait_seconds));
         let inner = Arc::new(Inner {
-            hub: Hub::new(options.limits.roster, teller, loaded.heads),
+            hub: Hub::new(options.limits.roster, teller, loaded.heads, epoch),
             guard: Guard::new(options.accounts.attempts_per_minute),
             started_at: clock.now(),
             store: Arc::clone(&store),

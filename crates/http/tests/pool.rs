@@ -10,7 +10,7 @@
 mod support;
 
 use axum::http::{Method, StatusCode};
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use holdfast_chat::{Options, ServerOptions};
 use holdfast_http::{HttpLimits, HttpOptions};
 use holdfast_private_postgres::Postgres;
@@ -76,11 +76,16 @@ async fn live(client: &Client) -> Result<WebSocketStream<MaybeTlsStream<TcpStrea
 
 /// The next event of a type over a live connection.
 async fn event(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>, kind: &str) -> Value {
+    event_of(socket, &[kind]).await
+}
+
+/// The next event of some types.
+async fn event_of(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>, kinds: &[&str]) -> Value {
     loop {
         let frame = tokio::time::timeout(PATIENCE, socket.next()).await.expect("nothing comes");
         if let Message::Text(text) = frame.expect("the connection has ended").unwrap() {
             let event: Value = serde_json::from_str(&text).unwrap();
-            if event["type"] == kind {
+            if kinds.iter().any(|kind| event["type"] == *kind) {
                 return event;
             }
         }
@@ -92,7 +97,10 @@ async fn a_standby_sends_everybody_elsewhere() {
     let postgres = Postgres::start();
     let (one, two) = (server(&postgres.url(), "one", 30).await, server(&postgres.url(), "two", 30).await);
     let admin = one.admin("root").await;
-    assert_eq!(one.stranger().get("/health/ready").await.ok(), json!({"status": "ready", "standing": "active"}));
+    assert_eq!(
+        one.stranger().get("/health/ready").await.ok(),
+        json!({"status": "ready", "standing": "active", "epoch": 1, "state": "normal", "site": null})
+    );
     set_active(&one, &["one"]).await;
     until_standing(&two, "standby").await;
 
@@ -285,4 +293,136 @@ async fn a_cookie_is_for_the_domain_of_the_pool() {
         ended.header("set-cookie").contains("Max-Age=0") && ended.header("set-cookie").contains("Domain=example.org")
     );
     server.stop().await;
+}
+
+/// As if a copy of the database took over that had not got the last `lost` entries of a room, in another site and under this epoch.
+fn take_over(postgres: &Postgres, room: i64, lost: i64, epoch: i64) {
+    postgres.psql(&format!(
+        "SET search_path = holdfast; BEGIN;
+         DELETE FROM sent s USING room_head h WHERE h.room = {room} AND s.room = h.room AND s.seq > h.last_seq - {lost};
+         DELETE FROM entry e USING room_head h WHERE h.room = {room} AND e.room = h.room AND e.seq > h.last_seq - {lost};
+         UPDATE room_head h SET last_seq = e.seq, last_hash = e.hash, last_at = e.at, messages = h.messages - {lost}
+             FROM entry e WHERE h.room = {room} AND e.room = h.room AND e.seq = h.last_seq - {lost};
+         INSERT INTO room_epoch SELECT room, {epoch}, last_seq FROM room_head;
+         UPDATE pool SET epoch = {epoch}, state = 'failed-over', site = 'bos', holder = 'bos-db-1'; COMMIT"
+    ));
+}
+
+async fn until_epoch(server: &Server, epoch: i64) {
+    let is = |answer: &support::Answer| answer.json()["epoch"] == epoch;
+    until("the epoch", &server.stranger(), "/api/v1/server", is).await;
+}
+
+async fn join(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>, rooms: Value) {
+    let frame = json!({"type": "join", "rooms": rooms});
+    socket.send(Message::text(frame.to_string())).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_after_a_loss_is_told_what_of_that_he_has_is_still_so() {
+    let postgres = Postgres::start();
+    let one = server(&postgres.url(), "one", 30).await;
+    let (admin, ana) = (one.admin("root").await, one.user("ana").await);
+    let desks = one.category("Desks").await;
+    let (kept, hit) = (one.room(&admin, desks, "kept", "open").await, one.room(&admin, desks, "hit", "open").await);
+    let there = ana.say(kept, "there").await["seq"].as_i64().unwrap();
+    let last = ana.say(hit, "the last that is preserved").await["seq"].as_i64().unwrap();
+    let posted = ana.say(hit, "lost").await;
+    assert_eq!(posted["epoch"], 1);
+    ana.say(hit, "lost as well").await;
+    let mut socket = live(&ana).await.unwrap();
+    assert_eq!(event(&mut socket, "welcome").await["epoch"], 1);
+    join(&mut socket, json!([{"room": hit, "after": last, "epoch": 1}])).await;
+    let joined = event(&mut socket, "joined").await;
+    assert_eq!((&joined["epoch"], &joined["head"]), (&json!(1), &json!(last + 2)));
+
+    take_over(&postgres, hit, 2, 1_000);
+    assert_eq!(event(&mut socket, "bye").await["reason"], "moved");
+    until_epoch(&one, 1_000).await;
+    let place = one.stranger().get("/api/v1/server").await.ok();
+    let ready = one.stranger().get("/health/ready").await.ok();
+    let pool = admin.get("/api/v1/pool").await.ok();
+    until("the site", &one.stranger(), "/api/v1/server", |a| a.json()["site"] == "bos").await;
+    assert!(place["epoch"] == 1_000 && ready["epoch"] == 1_000, "{place} {ready}");
+    assert_eq!((&pool["state"], &pool["site"]), (&json!("failed-over"), &json!("bos")));
+    assert_eq!(pool["holder"], "bos-db-1");
+
+    // The numbers are given again.
+    ana.say(hit, "instead").await;
+    ana.say(hit, "and another").await;
+    ana.say(hit, "and a third").await;
+    let mut socket = live(&ana).await.unwrap();
+    let welcome = event(&mut socket, "welcome").await;
+    assert_eq!((&welcome["epoch"], &welcome["site"]), (&json!(1_000), &json!("bos")));
+    join(
+        &mut socket,
+        json!([{"room": hit, "after": last + 2, "epoch": 1}, {"room": kept, "after": there, "epoch": 1}]),
+    )
+    .await;
+    let cut = event(&mut socket, "cut").await;
+    one.document.must_be("LiveEvent", &cut);
+    let wanted =
+        json!({"type": "cut", "room": hit, "epoch": 1_000, "after": last + 2, "valid_through": last, "lost": 2});
+    assert_eq!(cut, wanted);
+    let mut seen = Vec::new();
+    loop {
+        let frame = event_of(&mut socket, &["joined", "entry", "cut"]).await;
+        match frame["type"].as_str().unwrap() {
+            "joined" if frame["room"] == kept => break,
+            "joined" => assert_eq!((&frame["epoch"], &frame["head"]), (&json!(1_000), &json!(last + 3))),
+            "entry" => seen.push(frame["entry"]["message"]["text"].as_str().unwrap().to_owned()),
+            _ => panic!("nothing else is cut: {frame}"),
+        }
+    }
+    assert_eq!(seen, ["instead", "and another", "and a third"], "all that is new, and nothing of before");
+
+    // A page of history says under which epoch it is so; with it one has nothing to be told.
+    let page = ana.get(&format!("/api/v1/rooms/{hit}/entries")).await.ok();
+    assert_eq!(page["epoch"], 1_000);
+    let mut socket = live(&ana).await.unwrap();
+    join(&mut socket, json!([{"room": hit, "after": last + 3, "epoch": 1_000}])).await;
+    assert_eq!(event_of(&mut socket, &["joined", "cut"]).await["type"], "joined");
+    // Who says nothing of epochs is served as before there were any.
+    let mut socket = live(&ana).await.unwrap();
+    join(&mut socket, json!([{"room": hit, "after": last + 2}])).await;
+    assert_eq!(event_of(&mut socket, &["joined", "cut"]).await["type"], "joined");
+    // Another move, of which nobody noted where it was: nothing that the client has is certain.
+    postgres.psql("UPDATE holdfast.pool SET epoch = 1001");
+    until_epoch(&one, 1_001).await;
+    let mut socket = live(&ana).await.unwrap();
+    join(&mut socket, json!([{"room": hit, "after": last + 3, "epoch": 1_000}])).await;
+    let cut = event(&mut socket, "cut").await;
+    assert_eq!((&cut["valid_through"], &cut["lost"]), (&Value::Null, &Value::Null));
+    one.document.must_be("LiveEvent", &cut);
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_left_behind_takes_nothing_from_who_knows_of_a_later_epoch() {
+    let postgres = Postgres::start();
+    let one = server(&postgres.url(), "one", 30).await;
+    let (admin, ana) = (one.admin("root").await, one.user("ana").await);
+    let room = one.room(&admin, one.category("Desks").await, "bonds", "open").await;
+    let path = format!("/api/v1/rooms/{room}/messages");
+    let message = |epoch: i64| json!({"client_id": uuid::Uuid::new_v4(), "text": "hello", "epoch": epoch});
+    ana.post(&path, message(1)).await.expect(StatusCode::CREATED);
+    let refused = ana.post(&path, message(1_000)).await;
+    assert!(refused.refused("unavailable", None)["detail"].to_string().contains("epoch 1000"), "{refused:?}");
+    let mut socket = live(&ana).await.unwrap();
+    join(&mut socket, json!([{"room": room, "after": 1, "epoch": 1_000}])).await;
+    let refused = event(&mut socket, "refused").await;
+    assert!(refused["problem"]["detail"].to_string().contains("later state"), "{refused}");
+
+    // Neither does it go back itself.
+    take_over(&postgres, room, 0, 1_000);
+    until_epoch(&one, 1_000).await;
+    postgres.psql("UPDATE holdfast.pool SET epoch = 999");
+    until("a server that is not ready", &one.stranger(), "/health/ready", |a| a.status != StatusCode::OK).await;
+    assert_eq!(one.stranger().get("/api/v1/server").await.ok()["epoch"], 1_000);
+    let refused = ana.post(&path, message(1_000)).await;
+    refused.refused("unavailable", None);
+    postgres.psql("UPDATE holdfast.pool SET epoch = 1000");
+    until("a server that is ready", &one.stranger(), "/health/ready", |a| a.status == StatusCode::OK).await;
+    ana.post(&path, message(1_000)).await.expect(StatusCode::CREATED);
+    one.stop().await;
 }

@@ -62,12 +62,6 @@ export class Postgres {
 
   static async start() {
     const postgres = new Postgres();
-    postgres.#home = await mkdtemp(join(tmpdir(), 'holdfast-postgres-'));
-    postgres.#guard = spawn('/bin/sh', ['-c', guarding, 'guard', postgres.#home], {
-      detached: true,
-      stdio: ['pipe', 'ignore', 'ignore'],
-    });
-    postgres.#guard.unref();
     try {
       await postgres.#make();
       await postgres.run();
@@ -80,19 +74,58 @@ export class Postgres {
     return postgres;
   }
 
+  /** A copy that follows this one, until it is cut off or promoted. */
+  async standby() {
+    const standby = new Postgres();
+    try {
+      await standby.#place();
+      const from = ['--host', '127.0.0.1', '--port', String(this.#port), '--username', 'postgres'];
+      const to = ['--pgdata', join(standby.#home, 'data'), '--write-recovery-conf', '--checkpoint=fast', '--no-sync'];
+      await standby.#finish('pg_basebackup', [...from, ...to]);
+      await standby.#configure();
+      await standby.run();
+    } catch (problem) {
+      await standby.close();
+      throw problem;
+    }
+    return standby;
+  }
+
   get url() {
     return `postgres://holdfast@127.0.0.1:${this.#port}/holdfast`;
   }
 
-  async #make() {
+  /** What SQL as the superuser answers in the pool's database, a line a row. */
+  async sql(text) {
+    return this.#psql('holdfast', text);
+  }
+
+  async #place() {
+    this.#home = await mkdtemp(join(tmpdir(), 'holdfast-postgres-'));
+    this.#guard = spawn('/bin/sh', ['-c', guarding, 'guard', this.#home], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    this.#guard.unref();
     const { uid, gid } = this.#owner;
     if (uid !== undefined) await chown(this.#home, uid, gid);
     const data = join(this.#home, 'data');
     await mkdir(data, { mode: 0o700 });
     if (uid !== undefined) await chown(data, uid, gid);
+    return data;
+  }
+
+  async #make() {
+    const data = await this.#place();
     const options = ['--pgdata', data, '--username', 'postgres', '--auth', 'trust', '--encoding', 'UTF8'];
     await this.#finish('initdb', [...options, '--locale', 'C', '--no-sync', '--no-instructions']);
+    await this.#configure();
+  }
+
+  async #configure() {
+    const data = join(this.#home, 'data');
     this.#port = await freePort();
+    // The last one counts, also after those of the cluster that was copied.
     await appendFile(
       join(data, 'postgresql.conf'),
       `\nlisten_addresses = '127.0.0.1'\nport = ${this.#port}\nunix_socket_directories = '${this.#home}'\nfsync = off\n` +
@@ -125,6 +158,7 @@ export class Postgres {
   }
 
   async close() {
+    if (!this.#guard) return;
     const gone = this.#guard.exitCode === null ? once(this.#guard, 'exit') : null;
     this.#guard.ref();
     this.#guard.stdin.end();
@@ -144,12 +178,16 @@ export class Postgres {
   }
 
   async #finish(program, args) {
-    const [code] = await once(this.#spawn(program, args), 'close');
+    const child = this.#spawn(program, args);
+    let said = '';
+    child.stdout.on('data', (text) => (said += text));
+    const [code] = await once(child, 'close');
     if (code !== 0) throw new Error(`${program} ended with ${code}:\n${this.output}`);
+    return said.trim();
   }
 
   #psql(database, sql) {
     const to = ['--host', this.#home, '--port', String(this.#port), '--username', 'postgres', '--dbname', database];
-    return this.#finish('psql', ['--no-psqlrc', '--quiet', ...to, '--command', sql]);
+    return this.#finish('psql', ['--no-psqlrc', '--quiet', '--tuples-only', '--no-align', ...to, '--command', sql]);
   }
 }

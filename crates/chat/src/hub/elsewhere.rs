@@ -126,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_is_on_another_server_stands_on_the_same_roster() {
-        let hub = Hub::new(100, None, []);
+        let hub = Hub::new(100, None, [], 1);
         let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
         hub.elsewhere(a, vec![(ROOM, person(10)), (ROOM, person(11))], &[]);
         assert_eq!(hub.present(ROOM), 2);
@@ -147,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn everything_anew_is_told_in_one_go() {
-        let hub = Hub::new(100, None, []);
+        let hub = Hub::new(100, None, [], 1);
         let run = Uuid::from_u128(1);
         let here = connect(&hub, 9);
         hub.elsewhere(run, vec![(ROOM, person(10)), (ROOM, person(11)), (RoomId(2), person(10))], &[]);

@@ -17,7 +17,7 @@ use holdfast_domain::{PrincipalId, RoomId, Seq, Time};
 use holdfast_store::StoreError;
 use holdfast_store::log::From;
 use holdfast_store::personal::Invitation;
-use holdfast_store::pool::{Condition, Heard, Pool};
+use holdfast_store::pool::{Condition, Heard, Pool, Preserved};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -315,6 +315,11 @@ impl Chat {
         loop {
             let last = self.hub().published(room);
             let page = self.store().page(room, From::After(last), PAGE).await?;
+            if page.rows.is_empty() {
+                return Ok(());
+            }
+            // Looked at after the page: what another database has under these numbers does not follow what was handed out.
+            self.same_epoch().await?;
             for row in page.rows {
                 if let Published::MissingAfter(last) = self.hand_out_next(row) {
                     tracing::error!(%room, %last, "entries are missing in the log");
@@ -346,21 +351,54 @@ impl Chat {
                 }
                 head < published
             }
-            None => pool.state().await?.0.epoch != pooled.epoch.load(Ordering::Acquire),
+            None => pool.state().await?.0.epoch != self.hub().epoch(),
         };
         if !needed {
             return Ok(());
         }
-        let loaded = load(self.store()).await?;
-        let servers = pooled.known().active_addresses();
-        *self.inner.directory.write().unwrap_or_else(PoisonError::into_inner) = loaded.directory;
-        *self.inner.announcing.write().unwrap_or_else(PoisonError::into_inner) = loaded.announcing;
-        self.inner.revision.store(-1, Ordering::Release);
-        self.hub().begin_anew(loaded.heads, &Bye::Moved { servers });
-        let epoch = pool.adopt_epoch().await?;
-        pooled.epoch.store(epoch, Ordering::Release);
-        tracing::warn!(epoch, "everything was read anew from another database; all connections begin anew");
-        Ok(())
+        loop {
+            let epoch = pool.state().await?.0.epoch;
+            if epoch < self.hub().epoch() {
+                // Says so; what was read from a later one stays in hand.
+                pool.adopt_epoch().await?;
+            }
+            let loaded = load(self.store()).await?;
+            let servers = pooled.known().active_addresses();
+            *self.inner.directory.write().unwrap_or_else(PoisonError::into_inner) = loaded.directory;
+            *self.inner.announcing.write().unwrap_or_else(PoisonError::into_inner) = loaded.announcing;
+            self.inner.revision.store(-1, Ordering::Release);
+            self.hub().begin_anew(loaded.heads, epoch, &Bye::Moved { servers });
+            // Should it have been replaced once more meanwhile, what was read may be of both.
+            if pool.adopt_epoch().await? == epoch {
+                tracing::warn!(epoch, "everything was read anew from another database; all connections begin anew");
+                return Ok(());
+            }
+        }
+    }
+
+    /// Demands that the database is still the one from which everything was read.
+    pub(crate) async fn same_epoch(&self) -> Result<(), StoreError> {
+        let Some(pool) = self.store().pool() else { return Ok(()) };
+        let ((there, _), here) = (pool.preserved(Vec::new()).await?, self.hub().epoch());
+        if there == here {
+            return Ok(());
+        }
+        Err(StoreError::Away { why: format!("it is at epoch {there}, and what this server has read is of {here}") })
+    }
+
+    /// What is still so of what somebody has read of logs, with the epoch under which; and the present epoch, 0 without a pool.
+    pub(crate) async fn preserved(&self, read: &[(RoomId, i64)]) -> Result<(i64, Vec<Preserved>), StoreError> {
+        let Some(pool) = self.store().pool() else {
+            let kept = |(_, epoch): &(RoomId, i64)| if *epoch == 0 { Preserved::All } else { Preserved::Unknown };
+            return Ok((0, read.iter().map(kept).collect()));
+        };
+        let (there, kept) = pool.preserved(read.to_vec()).await?;
+        // Until everything is read anew, what is handed out is not what the answer speaks of.
+        if there != self.hub().epoch() {
+            let why = format!("it is at epoch {there}, and this server is still reading it anew");
+            return Err(StoreError::Away { why });
+        }
+        Ok((there, kept))
     }
 
     /// Has an entry handed out by the task that follows the others, because it comes after some that this server has not read yet. Whether

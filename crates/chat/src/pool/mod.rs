@@ -26,12 +26,11 @@ use peers::Peers;
 use signal::Signal;
 use standing::{Known, STALE, is_alive, millis, standing_of};
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tell::Teller;
 use tokio::sync::Notify;
-pub use view::{ActiveChange, DatabaseView, PoolView, ServerView, Standing};
+pub use view::{ActiveChange, DatabaseView, Place, PoolView, ServerView, Standing};
 
 /// What does not exist where the store is embedded.
 const NO_POOL: &str = "a pool of servers";
@@ -44,8 +43,6 @@ pub(crate) struct Pooled {
     pub(crate) teller: Arc<Teller>,
     known: Mutex<Known>,
     peers: Mutex<Peers>,
-    /// The epoch whose database was read; -1 before it was read anew for the first time.
-    epoch: AtomicI64,
     beat_now: Notify,
     /// Logs of which entries are to be handed out that this server has not read.
     behind: Mutex<BTreeSet<RoomId>>,
@@ -63,7 +60,6 @@ impl Pooled {
             teller: Arc::default(),
             known: Mutex::new(Known::nothing()),
             peers: Mutex::default(),
-            epoch: AtomicI64::new(-1),
             beat_now: Notify::new(),
             behind: Mutex::default(),
             some_behind: Notify::new(),
@@ -105,6 +101,31 @@ impl Chat {
     /// Where clients reach all servers that are known, whatever their standing. Empty without a pool. Cheap.
     pub fn pool_addresses(&self) -> Vec<String> {
         self.taking_part().map(|pooled| pooled.known().addresses()).unwrap_or_default()
+    }
+
+    /// The epoch of what this server hands out: what a client learned under an earlier one may not have been preserved. 0 without a pool. Cheap.
+    pub fn epoch(&self) -> i64 {
+        self.hub().epoch()
+    }
+
+    /// Demands that this server is not behind somebody who has heard of an epoch: what it took then could be lost.
+    ///
+    /// # Errors
+    /// [`ChatError::Unavailable`] when it is.
+    pub fn demand_epoch(&self, heard: Option<i64>) -> Result<()> {
+        let here = self.epoch();
+        match heard {
+            Some(heard) if heard > here => Err(ChatError::Unavailable(format!(
+                "you have heard of epoch {heard} of this pool, and this server is still at {here}; try again soon, or at another server"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the pool goes on, as last heard. `None` without a pool. Cheap.
+    pub fn place(&self) -> Option<Place> {
+        let known = self.taking_part()?.known();
+        Some(Place { state: known.state.state, site: known.state.site.clone() })
     }
 
     /// Demands that this server takes the caller now (`None`: somebody who is not signed in yet). A server that drains takes those who
@@ -241,5 +262,13 @@ fn view(pool: &dyn Pool, state: &PoolState, servers: Vec<Server>) -> PoolView {
         })
         .collect();
     views.sort_by_key(|v| (place(&v.name).unwrap_or(usize::MAX), v.name.clone()));
-    PoolView { epoch: state.epoch, chosen: state.chosen, servers: views, condition: pool.condition() }
+    PoolView {
+        epoch: state.epoch,
+        state: state.state,
+        site: state.site.clone(),
+        holder: state.holder.clone(),
+        chosen: state.chosen,
+        servers: views,
+        condition: pool.condition(),
+    }
 }

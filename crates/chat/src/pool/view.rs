@@ -1,7 +1,7 @@
 //! What the pool is shown as: its servers, the state of its database, and the changes that can be asked for.
 
 use holdfast_domain::Time;
-use holdfast_store::pool::Condition;
+use holdfast_store::pool::{Condition, PoolPhase};
 use std::time::Duration;
 
 /// What a server is to the pool just now.
@@ -41,11 +41,26 @@ pub struct DatabaseView {
     pub round_trip: Option<Duration>,
 }
 
+/// Where a pool goes on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Whether it is where it usually is.
+    pub state: PoolPhase,
+    /// The site; `None` where there are no sites.
+    pub site: Option<String>,
+}
+
 /// The pool.
 #[derive(Clone, Debug)]
 pub struct PoolView {
     /// Grows whenever another database begins to take writes.
     pub epoch: i64,
+    /// Whether it goes on in its usual site.
+    pub state: PoolPhase,
+    /// The site in which the database is that takes writes; `None` where there are no sites.
+    pub site: Option<String>,
+    /// The instance that took the epoch.
+    pub holder: Option<String>,
     /// Whether a person has set the list of active servers; until then servers put themselves on it.
     pub chosen: bool,
     /// Its servers, the active ones first, in the order of the list; then the others by name.

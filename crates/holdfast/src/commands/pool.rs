@@ -174,10 +174,25 @@ fn status(pool: &Value) -> String {
         known => format!(", answers in {known}"),
     };
     format!(
-        "Database     {condition}: {engine}{answers}\nActive list  {list}\nEpoch        {}\n\n{}",
+        "Pool         {}\nDatabase     {condition}: {engine}{answers}\nActive list  {list}\nEpoch        {}{}\n\n{}",
+        place(pool),
         text(pool, "epoch"),
+        match text(pool, "holder") {
+            holder if holder.is_empty() => holder,
+            holder => format!(", taken by {holder}"),
+        },
         if servers(pool).is_empty() { "No server was ever here.".into() } else { table(servers(pool), COLUMNS) }
     )
+}
+
+/// Where the pool goes on.
+fn place(pool: &Value) -> String {
+    match (text(pool, "state").as_str(), text(pool, "site")) {
+        ("failed-over", site) if site.is_empty() => "failed over to its other site".into(),
+        ("failed-over", site) => format!("failed over to site {site}"),
+        (_, site) if site.is_empty() => "normal".into(),
+        (_, site) => format!("normal, in site {site}"),
+    }
 }
 
 /// What a changed list means.
@@ -252,14 +267,21 @@ mod tests {
     fn the_pool_is_shown_with_a_line_for_each_server() {
         let shown = status(&pool());
         assert!(
-            shown.starts_with("Database     ready: PostgreSQL 15.6, db:5432/holdfast, answers in 0.4 ms\n"),
+            shown.starts_with(
+                "Pool         normal\nDatabase     ready: PostgreSQL 15.6, db:5432/holdfast, answers in 0.4 ms\n"
+            ),
             "{shown}"
         );
         let line = shown.lines().find(|l| l.contains("chat-1")).unwrap();
         assert!(line.contains("chat-1 *") && line.contains("1 s ago") && line.contains("0.4 ms"), "{shown}");
         let mut gone = pool();
         gone["database"] = json!({ "engine": null, "location": null, "condition": "gone", "round_trip_ms": null });
-        assert!(status(&gone).starts_with("Database     gone: it does not answer\n"), "{}", status(&gone));
+        assert!(status(&gone).contains("\nDatabase     gone: it does not answer\n"), "{}", status(&gone));
+        let mut over = pool();
+        (over["state"], over["site"], over["holder"]) = (json!("failed-over"), json!("bos"), json!("bos-db-1"));
+        let shown = status(&over);
+        assert!(shown.starts_with("Pool         failed over to site bos\n"), "{shown}");
+        assert!(shown.contains("\nEpoch        1, taken by bos-db-1\n"), "{shown}");
     }
 
     #[test]

@@ -235,6 +235,8 @@ impl From<RemovedView> for Removed {
 #[schema(as = EntryPage)]
 struct Page {
     room: i64,
+    /// The epoch under which they were read: what belongs to a number that is said when joining.
+    epoch: i64,
     entries: Vec<Entry>,
     /// The number of the room's last entry.
     head: i64,
@@ -289,9 +291,9 @@ async fn entries(
     let most = door.chat.limits().history_max;
     let limit = page::limit(wanted.limit, PAGE, most)?;
     let page = door.chat.history(&caller, RoomId(room), wanted.start()?, limit).await?;
-    let HistoryPage { entries, head, more_before, more_after, focus } = page;
+    let HistoryPage { epoch, entries, head, more_before, more_after, focus } = page;
     let entries = entries.into_iter().map(Entry::from).collect();
-    Ok(Json(Page { room, entries, head: head.0, more_before, more_after, focus: focus.map(|s| s.0) }))
+    Ok(Json(Page { room, epoch, entries, head: head.0, more_before, more_after, focus: focus.map(|s| s.0) }))
 }
 
 /// An entry with its place in the hash chain.

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use frames::Join;
 use futures_util::{FutureExt, SinkExt};
 use holdfast_chat::event::{Event, Shared, Wire};
+use holdfast_chat::live::Joining;
 use holdfast_chat::{ChatError, Live};
 use holdfast_domain::{RoomId, Seq};
 use std::sync::Arc;
@@ -53,7 +54,7 @@ pub(crate) struct Stopping(pub(crate) CancellationToken);
 
 /// Live events: a WebSocket of JSON text frames. The server sends `LiveEvent`s, beginning with `welcome`; the client sends
 /// `LiveRequest`s, beginning with `join`. Entries of a room come in the order of their numbers, without gap or repeat, after the
-/// one that the client named.
+/// one that the client named; of a client that names its epoch as well, after the last of them that was preserved (`cut`).
 #[utoipa::path(get, path = "/live", tag = "live",
     responses((status = 101, description = "The connection is a WebSocket from here on"), Refusals))]
 async fn live(
@@ -65,7 +66,6 @@ async fn live(
     let upgrade = upgrade
         .map_err(|error| Problem::new(Code::BadRequest, format!("this path is for WebSocket clients: {error}")))?;
     let live = door.chat.connect(&caller)?;
-    let epoch = door.epoch().await;
     if let Some(Extension(Stopping(token))) = stopping {
         door.say_goodbye_when(token);
     }
@@ -78,7 +78,7 @@ async fn live(
         .max_message_size(most)
         .max_frame_size(most);
     // Boxed, so that the state of the handshake is not carried for as long as the connection lives.
-    Ok(upgrade.on_upgrade(move |socket| Connection::new(door, live, socket, epoch).run().instrument(span).boxed()))
+    Ok(upgrade.on_upgrade(move |socket| Connection::new(door, live, socket).run().instrument(span).boxed()))
 }
 
 /// Why a connection is over.
@@ -100,14 +100,13 @@ struct Connection {
     bucket: Bucket,
     heard: Instant,
     refusals: u32,
-    epoch: i64,
 }
 
 impl Connection {
-    fn new(door: Door, live: Live, socket: WebSocket, epoch: i64) -> Self {
+    fn new(door: Door, live: Live, socket: WebSocket) -> Self {
         let now = Instant::now();
         let bucket = Bucket::new(door.options.limits.live_frames_per_second, now);
-        Self { door, live: Arc::new(live), socket, beside: JoinSet::new(), bucket, heard: now, refusals: 0, epoch }
+        Self { door, live: Arc::new(live), socket, beside: JoinSet::new(), bucket, heard: now, refusals: 0 }
     }
 
     async fn run(mut self) {
@@ -130,7 +129,8 @@ impl Connection {
 
     async fn welcome(&mut self) -> std::result::Result<(), Over> {
         let me = self.live.person().clone().into();
-        self.send(&Frame::Welcome { me, time: self.door.chat.now().into(), epoch: self.epoch }).await
+        let site = self.door.chat.place().and_then(|place| place.site);
+        self.send(&Frame::Welcome { me, time: self.door.chat.now().into(), epoch: self.live.epoch(), site }).await
     }
 
     /// Goes on until the connection is over.
@@ -223,7 +223,8 @@ impl Connection {
                 ))
                 .await;
         }
-        let rooms = rooms.into_iter().map(|j| (RoomId(j.room), j.after.map(Seq))).collect();
+        let joining = |j: Join| Joining { room: RoomId(j.room), after: j.after.map(Seq), epoch: j.epoch };
+        let rooms: Vec<Joining> = rooms.into_iter().map(joining).collect();
         let live = Arc::clone(&self.live);
         self.beside.spawn(async move { live.join(rooms).await });
         Ok(())

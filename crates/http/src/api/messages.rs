@@ -46,27 +46,43 @@ struct Draft {
     /// Files uploaded to the same room before.
     #[serde(default)]
     files: Vec<Uuid>,
+    /// The latest epoch of the pool that the sender has heard of. A server that was left behind at an earlier one takes nothing then.
+    #[serde(default)]
+    epoch: Option<i64>,
+}
+
+/// What was written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PostedEntry)]
+struct Written {
+    #[serde(flatten)]
+    entry: Entry,
+    /// The epoch under which it was written, or an earlier one. Should the pool move to another site before this entry is there, it is among those that
+    /// were not preserved.
+    epoch: i64,
 }
 
 /// Answers 201 with what was written, or 200 with what had been written before.
-fn written(posted: Posted) -> (StatusCode, Json<Entry>) {
+fn written(posted: Posted, epoch: i64) -> (StatusCode, Json<Written>) {
     let status = if posted.repeated { StatusCode::OK } else { StatusCode::CREATED };
-    (status, Json(posted.view.into()))
+    (status, Json(Written { entry: posted.view.into(), epoch }))
 }
 
 /// Says something in a room. The answer comes when it is on disk.
 #[utoipa::path(post, path = "/rooms/{room}/messages", tag = "messages",
-    responses((status = 201, body = Entry), (status = 200, body = Entry, description = "The client id was written before as this entry"), Refusals))]
+    responses((status = 201, body = Written), (status = 200, body = Written, description = "The client id was written before as this entry"), Refusals))]
 async fn post(
     State(door): State<Door>,
     By(caller): By,
     Path(room): Path<i64>,
     Json(draft): Json<Draft>,
 ) -> Result<impl IntoResponse> {
-    let Draft { client_id, text, title, alert, action, files } = draft;
+    let Draft { client_id, text, title, alert, action, files, epoch: heard } = draft;
+    let epoch = door.chat.epoch();
+    door.chat.demand_epoch(heard)?;
     let files = files.into_iter().map(FileId).collect();
     let message = NewMessage { client_id: ClientId(client_id), text, title, alert, action, files };
-    Ok(written(door.chat.post(&caller, RoomId(room), message).await?))
+    Ok(written(door.chat.post(&caller, RoomId(room), message).await?, epoch))
 }
 
 /// A new text for a message.

@@ -27,6 +27,12 @@ pub(super) fn routes() -> OpenApiRouter<Door> {
 struct Pool {
     /// Grows whenever another database begins to take writes.
     epoch: i64,
+    /// `normal`, or `failed-over` while the pool goes on in the other site.
+    state: &'static str,
+    /// The site in which the database is; null where there are no sites.
+    site: Option<String>,
+    /// The instance that took the epoch; null before the first take-over.
+    holder: Option<String>,
     /// Whether a person has set the list of active servers; until then servers put themselves on it.
     chosen: bool,
     database: PoolDatabase,
@@ -96,7 +102,15 @@ impl Pool {
         let database =
             PoolDatabase { engine, location, condition: view.condition.word(), round_trip_ms: round_trip_ms(door) };
         let servers = view.servers.into_iter().map(PoolServer::from).collect();
-        Self { epoch: view.epoch, chosen: view.chosen, database, servers }
+        Self {
+            epoch: view.epoch,
+            state: view.state.word(),
+            site: view.site,
+            holder: view.holder,
+            chosen: view.chosen,
+            database,
+            servers,
+        }
     }
 }
 

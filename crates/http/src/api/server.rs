@@ -28,6 +28,12 @@ struct Server {
     /// What this server is to its pool.
     #[schema(value_type = ServerStanding)]
     standing: &'static str,
+    /// The epoch of what it hands out. A client does not go to a server of an earlier epoch than it has seen. 0 of a server alone.
+    epoch: i64,
+    /// `normal`, or `failed-over` while the pool goes on in the other site. Null of a server alone.
+    state: Option<&'static str>,
+    /// The site in which the pool goes on; null where there are no sites.
+    site: Option<String>,
     /// Where clients reach the servers of the pool that take them, in the order in which to try. None of a server alone.
     servers: Vec<String>,
     /// Where clients reach the pool's other servers: they take none now, and may be the ones that do when those above are gone.
@@ -97,7 +103,11 @@ impl From<&Limits> for ServerLimits {
 async fn server(State(door): State<Door>) -> Json<Server> {
     let servers = door.chat.active_addresses();
     let others = door.chat.pool_addresses().into_iter().filter(|address| !servers.contains(address)).collect();
+    let (state, site) = door.chat.place().map(|place| (place.state.word(), place.site)).unzip();
     Json(Server {
+        epoch: door.chat.epoch(),
+        state,
+        site: site.flatten(),
         name: door.chat.options().name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         time: door.chat.now().into(),

@@ -80,11 +80,11 @@ it('what answers in place of a server that is gone counts as its silence', async
   expect(await get('/me')).toBe('two');
   answers['http://three/health/ready'] = () => new Response('', { status: 503 });
   answers['http://four/health/ready'] = standby;
-  answers['http://two/health/ready'] = () => ok({ status: 'ready' });
+  answers['http://two/health/ready'] = () => ok({ status: 'ready', epoch: 7 });
   const { signal } = new AbortController();
-  expect(await readiness('http://three', signal)).toBe('silent');
-  expect(await readiness('http://four', signal)).toBe('unready');
-  expect(await readiness('http://two', signal)).toBe('ready');
+  expect(await readiness('http://three', signal)).toEqual({ found: 'silent', epoch: null });
+  expect(await readiness('http://four', signal)).toEqual({ found: 'unready', epoch: null });
+  expect(await readiness('http://two', signal)).toEqual({ found: 'ready', epoch: 7 });
 });
 
 it('a request to a server that hangs ends when that one is left', async () => {

@@ -100,15 +100,19 @@ export async function call<T>(method: string, path: string, body?: unknown, quer
 }
 
 /** What a server says of itself, asked without the session: it takes clients, it takes none, or it does not answer. */
-export async function readiness(base: Base, signal: AbortSignal): Promise<Found> {
+export async function readiness(base: Base, signal: AbortSignal): Promise<{ found: Found; epoch: number | null }> {
+  const without = (found: Found) => ({ found, epoch: null });
   try {
     const response = await fetch(`${base}/health/ready`, { credentials: 'omit', cache: 'no-store', signal });
-    if (response.ok) return 'ready';
+    if (response.ok) {
+      const { epoch } = (await response.json().catch(() => ({}))) as { epoch?: unknown };
+      return { found: 'ready', epoch: typeof epoch === 'number' ? epoch : null };
+    }
     // What answers in place of a server that is gone is not that server.
     const problem = await problemFrom(response);
-    return problem.code === 'gateway' ? 'silent' : 'unready';
+    return without(problem.code === 'gateway' ? 'silent' : 'unready');
   } catch {
-    return 'silent';
+    return without('silent');
   }
 }
 

@@ -68,8 +68,9 @@ export const api = {
   principals: (query: Query, signal?: AbortSignal) => get<T.List<T.Principal>>('/principals', query, signal),
 
   entries: (room: number, query: Query) => get<T.Page>(`/rooms/${room}/entries`, query),
+  entry: (room: number, seq: number) => get<T.Entry>(`/rooms/${room}/entries/${seq}`),
   versions: (room: number, seq: number) => get<T.List<T.Version>>(`/rooms/${room}/entries/${seq}/versions`),
-  post: (room: number, body: MessageDraft) => call<T.MessageEntry>('POST', `/rooms/${room}/messages`, body),
+  post: (room: number, body: MessageDraft) => call<T.PostedEntry>('POST', `/rooms/${room}/messages`, body),
   edit: (room: number, seq: number, body: { client_id: string; text: string; title?: string }) =>
     call<T.EditEntry>('PATCH', `/rooms/${room}/messages/${seq}`, body),
   remove: (room: number, seq: number, query: { client_id: string; reason?: string }) =>
@@ -119,6 +120,8 @@ export interface MessageDraft {
   title?: string;
   alert?: boolean;
   files?: string[];
+  /** The latest epoch that was heard of: a server that was left behind refuses. */
+  epoch?: number;
 }
 
 export interface FeedDraft {

@@ -30,6 +30,12 @@ export interface ServerInfo {
   time: string;
   needs_first_user: boolean;
   limits: Limits;
+  /** Of what the server hands out; 0 of a server alone. Absent from servers that know of no sites, as what follows. */
+  epoch?: number;
+  /** `failed-over` while the pool goes on in the other site; null of a server alone. */
+  state?: PoolState | null;
+  /** The site in which the pool goes on; null where there are no sites. */
+  site?: string | null;
   /** Absent from servers that know of no pools. */
   standing?: Standing;
   /** Where the servers are reached that take clients; empty for a server alone. */
@@ -37,6 +43,8 @@ export interface ServerInfo {
   /** Where the pool's other servers are reached, which may take clients one day. */
   others?: string[];
 }
+
+export type PoolState = 'normal' | 'failed-over';
 
 export type Standing = 'alone' | 'active' | 'standby' | 'draining';
 
@@ -57,6 +65,10 @@ export interface PoolServer {
 
 export interface Pool {
   epoch: number;
+  state: PoolState;
+  site: string | null;
+  /** The instance that took the epoch. */
+  holder: string | null;
   chosen: boolean;
   database: { engine: string | null; location: string | null; condition: string; round_trip_ms: number | null };
   servers: PoolServer[];
@@ -197,6 +209,9 @@ export interface MessageEntry extends EntryBase {
   removed: Removed | null;
 }
 
+/** What was written, with the epoch under which. */
+export type PostedEntry = MessageEntry & { epoch: number };
+
 export interface EditEntry extends EntryBase {
   kind: 'edit';
   /** Null when what it said has been erased since. */
@@ -234,6 +249,8 @@ export type Entry = MessageEntry | EditEntry | RetractionEntry | RemovalEntry | 
 
 export interface Page {
   room: number;
+  /** Under which the entries were read. */
+  epoch: number;
   entries: Entry[];
   head: number;
   more_before: boolean;

@@ -83,6 +83,16 @@ export const de: Record<keyof typeof en, string> = {
   'live.looking': 'Der Server antwortet nicht; ein anderer wird gesucht …',
   'live.moving': 'Wechsel zu einem anderen Server …',
   'live.moved': 'Zu einem anderen Server gewechselt. Alles geht weiter wie bisher.',
+  'live.moved_site': 'Der Pool arbeitet an einem anderen Standort weiter: {site}.',
+  'live.behind':
+    'Dieser Server ist zurückgeblieben: Er hat einen früheren Stand des Pools, als Sie gesehen haben. Einer, der weiterarbeitet, wird gesucht; was Sie schreiben, bleibt.',
+  'live.insist': 'Trotzdem benutzen',
+  'live.insist_title': 'Einen zurückgebliebenen Server benutzen?',
+  'live.insist_text':
+    'Nachrichten, die Sie gesehen haben, fehlen dort vielleicht, und was dort geschrieben wird, kann verloren gehen. Tun Sie das nur, wenn die Betreiber des Pools es sagen, etwa nachdem eine Sicherung zurückgespielt wurde.',
+  'live.lost_in':
+    '{n} Ihrer Nachrichten in {room} ist nicht erhalten geblieben. | {n} Ihrer Nachrichten in {room} sind nicht erhalten geblieben.',
+  'live.lost_show': 'Zeigen',
   'live.nowhere': 'Zurzeit nimmt kein Server Verbindungen an; es wird weiter versucht.',
   'live.barred':
     'Seit diese Seite geöffnet wurde, sind Server dazugekommen. Laden Sie sie neu, um sie zu erreichen; was Sie schreiben, bleibt.',
@@ -196,6 +206,17 @@ export const de: Record<keyof typeof en, string> = {
   'notice.created': '{name} hat diesen Raum angelegt.',
   'notice.changed': '{name} hat den Raum geändert. {changes}',
   'notice.roles': '{name} hat die Rollen geändert. {changes}',
+  'cut.site': 'Der Pool ist an einen anderen Standort umgezogen.',
+  'cut.database': 'Der Pool arbeitet mit einer anderen Kopie seiner Datenbank weiter.',
+  'cut.messages':
+    '{n} Nachricht nach {time} ist nicht erhalten geblieben. | {n} Nachrichten nach {time} sind nicht erhalten geblieben.',
+  'cut.all': '{n} Nachricht ist nicht erhalten geblieben. | {n} Nachrichten sind nicht erhalten geblieben.',
+  'cut.changes': 'Die letzten Änderungen sind nicht erhalten geblieben.',
+  'cut.unknown': 'Was hier steht, wurde neu gelesen.',
+  'lost.own':
+    '{n} Nachricht von Ihnen ist nicht erhalten geblieben. Sie können sie noch einmal senden. | {n} Nachrichten von Ihnen sind nicht erhalten geblieben. Sie können sie noch einmal senden.',
+  'lost.all': 'Alle noch einmal senden',
+  'pending.lost': 'Nicht erhalten geblieben.',
   'pending.sending': 'Wird gesendet …',
   'pending.waiting': 'Noch nicht gesendet; geht von selbst hinaus',
   'pending.resending': 'Wird noch einmal gesendet …',
@@ -517,6 +538,11 @@ export const de: Record<keyof typeof en, string> = {
   'pool.database_other_epoch': 'Wurde ersetzt; die Server lesen alles neu ein.',
   'pool.database_full': 'Ihr Datenträger ist voll. Lesen geht weiter.',
   'pool.database_answers': 'Sie antwortet diesem Server in {time}.',
+  'pool.place_normal': 'Der Pool arbeitet am Standort {site}, seinem üblichen.',
+  'pool.place_over': 'Der Pool ist umgezogen: Er arbeitet am Standort {site}.',
+  'pool.place_over_unnamed': 'Der Pool ist an seinen anderen Standort umgezogen.',
+  'pool.epoch': 'Epoche {n}',
+  'pool.epoch_of': 'Epoche {n}, übernommen von {holder}',
   'pool.active_now': '{n} Server ist aktiv. | {n} Server sind aktiv.',
   'pool.chosen': 'Die Liste wurde von einem Menschen festgelegt; kein Server trägt sich selbst ein.',
   'pool.not_chosen': 'Noch niemand hat die Liste festgelegt; Server tragen sich selbst ein, wie sie kommen.',

@@ -33,6 +33,7 @@ let held: Map<number, number>;
 let statuses: Status[];
 let frames: ServerFrame[];
 let questions: number;
+let seen: number;
 let live: LiveConnection;
 
 function pass(milliseconds: number) {
@@ -50,6 +51,7 @@ beforeEach(() => {
   statuses = [];
   frames = [];
   questions = 0;
+  seen = 0;
   live = new LiveConnection(
     {
       open: () => {
@@ -68,7 +70,8 @@ beforeEach(() => {
     {
       status: (status) => statuses.push(status),
       frame: (frame) => frames.push(frame),
-      after: (room) => held.get(room) ?? null,
+      accepts: (epoch) => epoch >= seen,
+      cursor: (room) => (held.has(room) ? { after: held.get(room)!, epoch: 0 } : null),
       refused: () => (questions += 1),
     },
   );
@@ -84,7 +87,7 @@ describe('LiveConnection', () => {
       {
         type: 'join',
         rooms: [
-          { room: 5, after: 120 },
+          { room: 5, after: 120, epoch: 0 },
           { room: 6, after: null },
         ],
       },
@@ -107,7 +110,7 @@ describe('LiveConnection', () => {
     expect(live.status).toMatchObject({ state: 'connecting', since: 5000 });
     held.set(5, 130);
     sockets[1]!.say(welcome);
-    expect(sockets[1]!.sent).toEqual([{ type: 'join', rooms: [{ room: 5, after: 130 }] }]);
+    expect(sockets[1]!.sent).toEqual([{ type: 'join', rooms: [{ room: 5, after: 130, epoch: 0 }] }]);
     expect(live.status).toMatchObject({ state: 'open' });
   });
 
@@ -139,7 +142,7 @@ describe('LiveConnection', () => {
     sockets[0]!.say({ type: 'rooms' });
     expect(frames.filter((frame) => frame.type === 'rooms')).toHaveLength(0);
     sockets[1]!.say(welcome);
-    expect(sockets[1]!.sent).toEqual([{ type: 'join', rooms: [{ room: 5, after: 130 }] }]);
+    expect(sockets[1]!.sent).toEqual([{ type: 'join', rooms: [{ room: 5, after: 130, epoch: 0 }] }]);
     expect(live.status).toMatchObject({ state: 'open' });
     // Also out of the middle of a wait, which then ends.
     live.lost();
@@ -151,6 +154,20 @@ describe('LiveConnection', () => {
   it('does not come to life by a move', () => {
     live.renew();
     expect(sockets).toHaveLength(0);
+  });
+
+  it('does not stay with a server that was left behind, and says nothing of it to anybody else', () => {
+    live.join([5]);
+    live.start();
+    seen = 1000;
+    sockets[0]!.say({ ...welcome, epoch: 999 });
+    expect(live.status.state).toBe('waiting');
+    expect(sockets[0]!.closed).toBe(true);
+    expect(sockets[0]!.sent).toEqual([]);
+    expect(frames).toEqual([]);
+    pass(60_000);
+    sockets[1]!.say({ ...welcome, epoch: 1000 });
+    expect(live.status.state).toBe('open');
   });
 
   it('gives up an attempt that gets no welcome', () => {

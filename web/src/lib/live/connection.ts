@@ -26,11 +26,18 @@ export interface World {
   later(milliseconds: number, run: () => void): () => void;
 }
 
+export interface Cursor {
+  after: number;
+  epoch: number;
+}
+
 export interface Hooks {
   status(status: Status): void;
   frame(frame: ServerFrame): void;
-  /** The last number held of a room, so that the server can send what was missed; null to begin now. */
-  after(room: number): number | null;
+  /** Whether a server of this epoch is one to stay with; if not, the connection counts as failed. */
+  accepts(epoch: number, site: string | null): boolean;
+  /** The last number held of a room, and under which epoch, so that the server can send what was missed; null to begin now. */
+  cursor(room: number): Cursor | null;
   /** Asked after a connection that never got as far as a welcome: is the session still good? */
   refused(): void;
 }
@@ -146,6 +153,11 @@ export class LiveConnection {
   #receive(frame: ServerFrame): void {
     switch (frame.type) {
       case 'welcome':
+        if (!this.#hooks.accepts(frame.epoch, frame.site ?? null)) {
+          // What was looked for meanwhile may have led elsewhere already.
+          if (this.#status.state === 'connecting') this.#fail();
+          return;
+        }
         this.#cancel();
         this.#attempt = 0;
         this.#since = null;
@@ -187,7 +199,10 @@ export class LiveConnection {
     // A batch has a bound, so that one frame of a person who follows thousands of rooms stays small.
     for (let from = 0; from < rooms.length; from += 500) {
       const batch = rooms.slice(from, from + 500);
-      this.send({ type: 'join', rooms: batch.map((room) => ({ room, after: this.#hooks.after(room) })) });
+      this.send({
+        type: 'join',
+        rooms: batch.map((room) => ({ room, ...(this.#hooks.cursor(room) ?? { after: null }) })),
+      });
     }
     this.#report();
   }

@@ -4,7 +4,7 @@ import type { Entry, Invitation, Person, Roster } from '../api/types';
 import type { ProblemBody } from '../api/problem';
 
 export type ClientFrame =
-  | { type: 'join'; rooms: { room: number; after: number | null }[] }
+  | { type: 'join'; rooms: { room: number; after: number | null; epoch?: number }[] }
   | { type: 'leave'; room: number }
   | { type: 'typing'; room: number }
   | { type: 'read'; room: number; seq: number };
@@ -12,11 +12,12 @@ export type ClientFrame =
 export type ByeReason = 'shutting-down' | 'too-slow' | 'session-ended' | 'moved';
 
 export type ServerFrame =
-  | { type: 'welcome'; me: Person; time: string; epoch: number }
-  | { type: 'joined'; room: number; head: number; roster: Roster }
+  | { type: 'welcome'; me: Person; time: string; epoch: number; site?: string | null }
+  | { type: 'joined'; room: number; epoch: number; head: number; roster: Roster }
   | { type: 'refused'; room: number; problem: ProblemBody }
   | { type: 'entry'; entry: Entry }
-  | { type: 'gap'; room: number; after: number; head: number }
+  | { type: 'cut'; room: number; epoch: number; after: number; valid_through: number | null; lost: number | null }
+  | { type: 'gap'; room: number; epoch: number; after: number; head: number }
   | { type: 'presence'; room: number; joined: Person[]; left: number[]; count: number; limited: boolean }
   | { type: 'typing'; room: number; person: Person }
   | { type: 'read'; room: number; seq: number; unread: number; mentions: number }

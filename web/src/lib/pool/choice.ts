@@ -2,8 +2,11 @@
 
 import type { Base } from './addresses';
 
-/** What a server says of itself: it takes clients; it answers, but takes none; it does not answer. */
-export type Found = 'ready' | 'unready' | 'silent';
+/**
+ * What a server says of itself: it takes clients; it answers, but takes none; it does not answer; it takes clients, but has an earlier
+ * state of the pool than this page has seen.
+ */
+export type Found = 'ready' | 'unready' | 'silent' | 'behind';
 
 export interface Asking {
   /** Ends by itself, within the deadline, and never fails. */
@@ -16,6 +19,8 @@ export interface Choice {
   base: Base | null;
   /** Whether any answered at all: if none did, the fault is more likely here than there. */
   answered: boolean;
+  /** Whether one was found that is behind. */
+  behind: boolean;
 }
 
 /** How long one is waited for before the next is asked too; the first one answer may be from has the longest. */
@@ -27,12 +32,13 @@ export function firstReady(candidates: readonly Base[], asking: Asking): Promise
     let next = 0;
     let open = 0;
     let answered = false;
+    let behind = false;
     let done = false;
     let cancel = () => {};
     const end = (base: Base | null) => {
       done = true;
       cancel();
-      resolve({ base, answered });
+      resolve({ base, answered, behind });
     };
     const ask = () => {
       cancel();
@@ -49,6 +55,7 @@ export function firstReady(candidates: readonly Base[], asking: Asking): Promise
         open -= 1;
         if (done) return;
         if (found !== 'silent') answered = true;
+        if (found === 'behind') behind = true;
         if (found === 'ready') end(base);
         else ask();
       });

@@ -69,7 +69,7 @@ describe('firstReady', () => {
       ['b', 'ready'],
       ['c', 'ready'],
     ]);
-    expect(await firstReady(['a', 'b', 'c'], world)).toEqual({ base: 'b', answered: true });
+    expect(await firstReady(['a', 'b', 'c'], world)).toEqual({ base: 'b', answered: true, behind: false });
     expect(asked).toEqual(['a', 'b']);
   });
 
@@ -89,9 +89,9 @@ describe('firstReady', () => {
       ['a', 'silent'],
       ['b', 'unready'],
     ]);
-    expect(await firstReady(['a', 'b'], world)).toEqual({ base: null, answered: true });
-    expect(await firstReady(['a'], world)).toEqual({ base: null, answered: false });
-    expect(await firstReady([], world)).toEqual({ base: null, answered: false });
+    expect(await firstReady(['a', 'b'], world)).toEqual({ base: null, answered: true, behind: false });
+    expect(await firstReady(['a'], world)).toEqual({ base: null, answered: false, behind: false });
+    expect(await firstReady([], world)).toEqual({ base: null, answered: false, behind: false });
   });
 });
 
@@ -170,7 +170,7 @@ describe('Follower', () => {
     const moved = follower.elsewhere([], '');
     await pass(1000);
     expect(await moved).toBe(false);
-    expect(follower.where).toEqual({ state: 'nowhere', answered: true });
+    expect(follower.where).toEqual({ state: 'nowhere', answered: true, behind: false });
     servers.set('http://two', 'ready');
     void follower.elsewhere(['http://two'], '');
     await pass(1000);
@@ -182,9 +182,42 @@ describe('Follower', () => {
     follower.heard(['http://one', 'http://two']);
     void follower.silent('');
     await pass(1000);
-    expect(follower.where).toEqual({ state: 'nowhere', answered: false });
+    expect(follower.where).toEqual({ state: 'nowhere', answered: false, behind: false });
     follower.arrived();
     expect(follower.where.state).toBe('settled');
+  });
+
+  it('leaves a server that was left behind, and does not go to another such one', async () => {
+    follower.heard(['http://one', 'http://two'], ['http://three']);
+    servers = new Map<Base, Found>([
+      ['', 'ready'],
+      ['http://two', 'behind'],
+      ['http://three', 'unready'],
+    ]);
+    void follower.behind('');
+    await pass(1000);
+    expect(follower.where).toEqual({ state: 'nowhere', answered: true, behind: true });
+    expect(asked).not.toContain('');
+    servers.set('http://three', 'ready');
+    void follower.behind('');
+    await pass(1000);
+    expect(follower.current).toBe('http://three');
+    expect(follower.where.state).toBe('settled');
+    void follower.behind('');
+    await pass(1000);
+    expect(follower.current).toBe('http://three');
+  });
+
+  it('asks those first that took clients when last heard', async () => {
+    for (dice of [0.1, 0.5, 0.9]) {
+      asked = [];
+      follower.heard(['http://two', 'http://three'], ['http://four', 'http://five']);
+      void follower.silent('');
+      await pass(6000);
+      expect(asked[0]).toBe('');
+      expect(asked.slice(1, 3).sort()).toEqual(['http://three', 'http://two']);
+      expect(asked.slice(3).sort()).toEqual(['http://five', 'http://four']);
+    }
   });
 
   it('a server alone has nobody else to ask', async () => {

@@ -11,13 +11,15 @@ export type Why =
   /** The server said so to all its clients at once. */
   | 'sent-away'
   /** The server does not answer. */
-  | 'silent';
+  | 'silent'
+  /** The server has an earlier state of the pool than this page has seen. */
+  | 'behind';
 
 export type Where =
   | { state: 'settled' }
   | { state: 'looking'; why: Why }
-  /** No server takes clients. `answered`: some said so; otherwise none was reached. */
-  | { state: 'nowhere'; answered: boolean };
+  /** No server takes clients. `answered`: some said so; otherwise none was reached. `behind`: one would, but was left behind. */
+  | { state: 'nowhere'; answered: boolean; behind: boolean };
 
 export interface World {
   ask(base: Base): Promise<Found>;
@@ -34,7 +36,7 @@ export interface Hooks {
 }
 
 /** For how long a client waits at most before it looks around, so that a whole house does not do so at the same moment. */
-const spread: Record<Why, number> = { refused: 300, 'sent-away': 3000, silent: 800 };
+const spread: Record<Why, number> = { refused: 300, 'sent-away': 3000, silent: 800, behind: 300 };
 
 export class Follower {
   #world: World;
@@ -42,10 +44,13 @@ export class Follower {
   #here: Here;
   #current: Base = '';
   #known: Base[] = [];
+  /** Of them, those that took clients when last heard. */
+  #active = new Set<Base>();
   #where: Where = { state: 'settled' };
   #looking: Promise<void> | null = null;
   /** Servers that have said, since it is being looked, that they take nobody. */
   #closed = new Set<Base>();
+  #behind = false;
 
   constructor(here: Here, world: World, hooks: Hooks) {
     this.#here = here;
@@ -73,6 +78,7 @@ export class Follower {
     const list = reachable([...active, ...others, ...this.#known.map((base) => base || this.#here.origin)], this.#here);
     // A server alone has no list, and then there is nobody else to ask.
     if (active.length === 0 && others.length === 0) return;
+    this.#active = new Set(reachable(active, this.#here));
     if (list.join() === this.#known.join()) return;
     this.#known = list;
     this.#hooks.known(list);
@@ -104,9 +110,18 @@ export class Follower {
     return this.#current !== from;
   }
 
+  /** The server `from` has an earlier state of the pool than this page has seen: it is left, and not asked for more. */
+  async behind(from: Base): Promise<void> {
+    if (from !== this.#current) return;
+    this.#closed.add(from);
+    this.#behind = true;
+    await this.#look('behind');
+  }
+
   /** There is a live connection: all is well. */
   arrived(): void {
     this.#closed.clear();
+    this.#behind = false;
     if (!this.#looking) this.#set({ state: 'settled' });
   }
 
@@ -123,15 +138,20 @@ export class Follower {
     this.#set({ state: 'looking', why });
     await new Promise<void>((resolve) => this.#world.later(this.#world.random() * spread[why], resolve));
     // The current one is asked first, unless it has said no: a moment's silence is no reason to go.
-    const candidates = [this.#current, ...shuffled(this.#others(), this.#world.random)];
+    // Those that took clients when last heard come before those that stood by.
+    const others = shuffled(this.#others(), this.#world.random);
+    const active = (base: Base) => this.#active.has(base);
+    const candidates = [this.#current, ...others.filter(active), ...others.filter((base) => !active(base))];
     const choice: Choice = await firstReady(
       candidates.filter((base) => !this.#closed.has(base)),
       this.#world,
     );
     const answered = choice.answered || this.#closed.size > 0;
+    const behind = choice.behind || this.#behind;
     this.#closed.clear();
+    this.#behind = false;
     if (choice.base === null) {
-      this.#set({ state: 'nowhere', answered });
+      this.#set({ state: 'nowhere', answered, behind });
       return;
     }
     if (choice.base !== this.#current) {

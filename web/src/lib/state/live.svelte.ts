@@ -6,6 +6,7 @@ import { LiveConnection, type Socket, type Status } from '../live/connection';
 import { liveAddress } from '../pool/addresses';
 import { isMessage } from '../timeline/window';
 import { t } from '../i18n';
+import { cutSentence } from '../ui/cut';
 import { said } from '../ui/said.svelte';
 import { feeds } from './feeds.svelte';
 import { notifyOf } from './notify';
@@ -25,8 +26,10 @@ class Live {
   /** Rooms joined without saying where one is: what came between their page and the join must be fetched. */
   #fromNow = new Set<number>();
   #welcomed = false;
-  /** Grows when the database was replaced by one that may lack what was seen here. */
-  #epoch: number | null = null;
+  /** The epoch of the server that this page is connected to. */
+  #epoch = 0;
+  /** Rooms whose server was told what is held of them from an earlier epoch: it says what of that is still so. */
+  #compared = new Set<number>();
 
   #connection = new LiveConnection(
     {
@@ -41,11 +44,13 @@ class Live {
     {
       status: (status) => (this.status = status),
       frame: (frame) => this.#receive(frame),
-      after: (room) => {
-        const after = heldView(room)?.after ?? null;
-        if (after === null) this.#fromNow.add(room);
+      accepts: (epoch, site) => pool.meets(epoch, site),
+      cursor: (room) => {
+        const cursor = heldView(room)?.cursor(this.#epoch) ?? null;
+        if (cursor === null) this.#fromNow.add(room);
         else this.#fromNow.delete(room);
-        return after;
+        if (cursor !== null && cursor.epoch < this.#epoch) this.#compared.add(room);
+        return cursor;
       },
       refused: () => void this.#askWhetherSignedIn(),
     },
@@ -61,7 +66,7 @@ class Live {
     outbox.onAccepted = (entry) => heldView(entry.room)?.accepted(entry);
     outbox.start(session.me.id);
     this.#welcomed = false;
-    this.#epoch = null;
+    this.#epoch = 0;
     await rooms.load();
     this.#connection.join(rooms.followed());
     this.#connection.start();
@@ -135,17 +140,23 @@ class Live {
   #receive(frame: ServerFrame): void {
     switch (frame.type) {
       case 'welcome':
-        if (this.#epoch !== null && frame.epoch !== this.#epoch) this.#anew();
+        // A server alone, or one that a person insisted on: what was seen elsewhere may be no more.
+        if (frame.epoch < this.#epoch) this.#anew();
         this.#epoch = frame.epoch;
+        this.#compared.clear();
         if (this.#welcomed) void this.#caughtUp();
         this.#welcomed = true;
         pool.arrived();
         outbox.hurry();
+        // The joins go out with this welcome, and what they say is not to be asked for.
+        setTimeout(() => void outbox.look(this.#epoch, (room) => this.#compared.has(room)));
         return;
       case 'joined': {
         people.meet(frame.roster.people);
         rooms.present(frame.room, frame.roster.count);
         const view = heldView(frame.room);
+        view?.joined(frame.epoch);
+        if (this.#compared.delete(frame.room)) outbox.joined(frame.room, frame.epoch);
         if (view) {
           view.roster = frame.roster;
           view.kicked = null;
@@ -160,6 +171,9 @@ class Live {
       }
       case 'entry':
         this.#entry(frame.entry);
+        return;
+      case 'cut':
+        this.#cut(frame);
         return;
       case 'gap':
         heldView(frame.room)?.gap(frame.head);
@@ -232,6 +246,21 @@ class Live {
     const mentioned = entry.message?.mentions.includes(session.me.id) ?? false;
     rooms.countUnread(entry.room, entry.seq, entry.at, mentioned);
     if (fresh && entry.message && room) notifyOf({ entry, room, mentioned, watched, open: entry.room === this.#open });
+  }
+
+  /** Of what this page has of a room, not everything is there any more. */
+  #cut(frame: Extract<ServerFrame, { type: 'cut' }>): void {
+    const { room, epoch, valid_through: through, lost } = frame;
+    if (through !== null) {
+      outbox.cut(room, epoch, through);
+      this.#compared.delete(room);
+    }
+    const view = heldView(room);
+    view?.cut(epoch, through, lost, pool.movedTo !== null);
+    const note = view?.cuts.at(-1);
+    if (note?.epoch === epoch && room === this.#open) said.politely(cutSentence(note));
+    if (through === null && view) this.#fromNow.add(room);
+    void rooms.refresh(room).catch(() => {});
   }
 
   /** What was seen may be no more: rooms are read again, and the one on the screen at once. */

@@ -2,6 +2,7 @@
 // that takes no clients or does not answer.
 
 import { api, current, onTrouble, Problem, type Standing } from '../api';
+import { met, nothingSeen, seenFrom, type Seen } from '../pool/epoch';
 import { Follower, type Where } from '../pool/follower';
 import type { Base } from '../pool/addresses';
 import type { Found } from '../pool/choice';
@@ -28,6 +29,10 @@ class Pool {
   barred = $state.raw<readonly Base[]>([]);
   /** Told when requests go to another server from now on. */
   onMoved: () => void = () => {};
+  /** The latest state of the pool that was seen. */
+  seen = $state.raw<Seen>(nothingSeen);
+  /** The site to which the pool moved while this page was open; null when it did not. */
+  movedTo = $state<string | null>(null);
   #watching: ReturnType<typeof setTimeout> | undefined;
 
   #follower = new Follower(
@@ -60,6 +65,7 @@ class Pool {
 
   constructor() {
     this.#follower.heard(load<string[]>('servers') ?? []);
+    this.seen = seenFrom(load('epoch'));
     onTrouble({
       elsewhere: (servers, from) => this.#follower.elsewhere(servers, from),
       silent: (from) => this.#follower.silent(from),
@@ -71,13 +77,48 @@ class Pool {
     });
   }
 
+  /** The only server that takes clients was left behind: nothing is to be given to it. */
+  get isBehind(): boolean {
+    return this.where.state === 'nowhere' && this.where.behind;
+  }
+
   /** What a server said of the pool. */
-  heard(said: { standing?: Standing; servers?: string[]; others?: string[] }): void {
+  heard(said: {
+    standing?: Standing;
+    servers?: string[];
+    others?: string[];
+    epoch?: number;
+    site?: string | null;
+  }): void {
+    // What a server says that was left behind, of the others too, is history.
+    if (said.epoch !== undefined && !this.meets(said.epoch, said.site ?? null)) return;
     this.standing = said.standing ?? 'alone';
     const servers = said.servers ?? [];
     if (this.standing === 'alone') this.#follower.forget();
     else this.#follower.heard(servers, said.others ?? []);
     if (this.standing === 'standby' && servers.length > 0) void this.#follower.elsewhere(servers, current.base);
+  }
+
+  /** Takes in the epoch of a server; false when it was left behind, which is then being seen to. */
+  meets(epoch: number, site: string | null): boolean {
+    const { seen, behind, moved } = met(this.seen, epoch, site);
+    if (behind) {
+      void this.#follower.behind(current.base);
+      return false;
+    }
+    if (moved) this.movedTo = site;
+    if (seen.epoch !== this.seen.epoch || seen.site !== this.seen.site) {
+      this.seen = seen;
+      save('epoch', seen.epoch === 0 ? null : seen);
+    }
+    return true;
+  }
+
+  /** A person has decided that a server that was left behind is to be used all the same. */
+  insist(): void {
+    this.seen = nothingSeen;
+    save('epoch', null);
+    this.#follower.arrived();
   }
 
   /** The live connection was told to go, with all others of this server. */
@@ -121,7 +162,8 @@ class Pool {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), deadline);
     try {
-      return await api.ready(base, abort.signal);
+      const { found, epoch } = await api.ready(base, abort.signal);
+      return found === 'ready' && epoch !== null && epoch !== 0 && epoch < this.seen.epoch ? 'behind' : found;
     } finally {
       clearTimeout(timer);
     }

@@ -7,12 +7,15 @@ import { outbox } from './outbox.svelte';
 import { people } from './people.svelte';
 import { rooms } from './rooms.svelte';
 import { session } from './session.svelte';
-import { rowsOf } from '../timeline/rows';
+import type { Cursor } from '../live/connection';
+import { rowsOf, type CutNote } from '../timeline/rows';
 import {
+  cutAfter,
   fromPage,
   heldAtMost,
   isMessage,
   withChange,
+  withFresh,
   withLive,
   withNewer,
   withOlder,
@@ -22,6 +25,10 @@ import {
 } from '../timeline/window';
 
 const pageSize = 100;
+/** Messages that are fetched one by one; for more, the page is read anew. */
+const fetchedSingly = 20;
+/** Notes of a room at most. */
+const notesAtMost = 10;
 
 /** Where the timeline should go next; a new object each time, so that the same wish twice is still a wish. */
 export type Wish = { to: 'end' } | { to: 'unread' } | { to: 'seq'; seq: number; mark: boolean };
@@ -45,6 +52,10 @@ export class RoomView {
   watched = false;
   /** Where the reader was when the room was left. */
   place: { key: string; offset: number } | 'end' = 'end';
+  /** Where the log goes on differently than this page had it. */
+  cuts = $state.raw<readonly CutNote[]>([]);
+  /** The epoch of the pool under which the window is so. */
+  epoch = 0;
 
   #typingTimers = new Map<number, ReturnType<typeof setTimeout>>();
   #filling = false;
@@ -57,7 +68,12 @@ export class RoomView {
 
   rows = $derived.by(() =>
     this.window
-      ? rowsOf(this.window, outbox.of(this.id), { unreadAfter: this.unreadAfter, me: session.me.id, dayOf })
+      ? rowsOf(this.window, outbox.of(this.id), {
+          unreadAfter: this.unreadAfter,
+          me: session.me.id,
+          dayOf,
+          cuts: this.cuts,
+        })
       : [],
   );
 
@@ -65,9 +81,14 @@ export class RoomView {
     this.id = id;
   }
 
-  /** The last number held, for joining the live events. Null while another part of the room is shown. */
-  get after(): number | null {
-    return this.window && !this.window.moreAfter ? this.window.through : null;
+  /**
+   * The last number held, for joining the live events of a server of this epoch. Null while another part of the room is shown, unless that may
+   * not be so any more.
+   */
+  cursor(epoch: number): Cursor | null {
+    const window = this.window;
+    if (!window || (window.moreAfter && this.epoch === epoch)) return null;
+    return { after: window.through, epoch: this.epoch };
   }
 
   async open(at: number | null): Promise<void> {
@@ -145,6 +166,61 @@ export class RoomView {
     await this.#load({ limit: pageSize }, () => ({ to: 'end' }));
   }
 
+  /**
+   * The pool goes on with a log that has only the entries up to `through` of what is held; null if that is not known. Nothing of the rest stays on
+   * the screen, since its numbers may be given again.
+   */
+  cut(epoch: number, through: number | null, lost: number | null, site: boolean): void {
+    const before = this.epoch;
+    this.epoch = epoch;
+    this.#generation += 1;
+    this.#filling = false;
+    this.paging = null;
+    this.#known = Math.min(this.#known, through ?? 0);
+    this.#readAsked = 0;
+    if (!this.window || before === 0) return void this.anew();
+    if (through === null) {
+      const note = { epoch, messages: null, since: null, site };
+      return void this.anew().then(() => this.window && this.#note({ ...note, after: this.window.through }));
+    }
+    const { window, messages, stale } = cutAfter(this.window, through);
+    const last = window.entries.findLast(isMessage);
+    // What is held may not be all that was lost; but if it is, only the messages of it count.
+    const held = this.window.entries.filter((entry) => entry.seq > through).length;
+    const count = lost === null || held >= lost ? messages : lost;
+    if ((lost ?? held) > 0) this.#note({ after: through, epoch, messages: count, since: last?.at ?? null, site });
+    if (this.unreadAfter !== null && this.unreadAfter > through) this.unreadAfter = null;
+    this.window = window;
+    if (window.entries.length === 0 || stale.length > fetchedSingly) void this.anew();
+    else void this.#refetch(stale);
+  }
+
+  /** The server goes on from here, under this epoch. */
+  joined(epoch: number): void {
+    if (this.window && epoch < this.epoch) void this.anew();
+    this.epoch = epoch;
+  }
+
+  #note(note: CutNote): void {
+    this.cuts = [...this.cuts.filter((other) => other.epoch !== note.epoch), note].slice(-notesAtMost);
+  }
+
+  /** Messages that had been changed by what is not there any more, as they read now. */
+  async #refetch(stale: readonly number[]): Promise<void> {
+    const generation = this.#generation;
+    for (const seq of stale) {
+      try {
+        const fresh = await api.entry(this.id, seq);
+        if (generation !== this.#generation || !this.window) return;
+        this.window = withFresh(this.window, fresh);
+      } catch (problem) {
+        if (!(problem instanceof Problem)) throw problem;
+        if (generation === this.#generation) void this.anew();
+        return;
+      }
+    }
+  }
+
   pageAgain(): void {
     this.pagingProblem = null;
   }
@@ -172,8 +248,9 @@ export class RoomView {
   }
 
   /** The answer to one's own request: it may come before or after the live event. */
-  accepted(entry: Entry): void {
-    if (!this.window) return;
+  accepted(entry: Entry & { epoch?: number }): void {
+    // Of a later epoch, it does not follow what is held; it comes again when the live connection has said what does.
+    if (!this.window || (entry.epoch ?? 0) > this.epoch) return;
     if (entry.kind === 'message') this.receive(entry);
     else this.window = withChange(this.window, entry);
   }
@@ -210,7 +287,8 @@ export class RoomView {
         const window = this.window;
         if (!window || window.moreAfter || window.through >= window.head) return;
         const page = await api.entries(this.id, { after: window.through, limit: 500 });
-        if (generation !== this.#generation || !this.window) return;
+        // What another database has does not follow what is held; the live connection says how it goes on.
+        if (generation !== this.#generation || !this.window || page.epoch !== this.epoch) return;
         const next = withNewer(this.window, page);
         if (next.through <= window.through) return;
         this.window = { ...next, moreAfter: false };
@@ -221,7 +299,7 @@ export class RoomView {
       if (!(problem instanceof Problem)) throw problem;
       // The next live entry or the next connection finds the gap again.
     } finally {
-      this.#filling = false;
+      if (generation === this.#generation) this.#filling = false;
     }
   }
 
@@ -262,10 +340,8 @@ export class RoomView {
 
   #letGo(entries: readonly Entry[]): void {
     const me = session.me.id;
-    const ids = entries
-      .filter((entry): entry is MessageEntry => isMessage(entry) && entry.author.id === me)
-      .flatMap((entry) => (entry.client_id ? [entry.client_id] : []));
-    if (ids.length > 0) outbox.shown(this.id, new Set(ids));
+    const mine = entries.filter((entry): entry is MessageEntry => isMessage(entry) && entry.author.id === me);
+    if (mine.length > 0) outbox.shown(this.id, mine, this.epoch);
   }
 
   #stopTyping(person: number): void {
@@ -295,6 +371,7 @@ export class RoomView {
       if (generation !== this.#generation) return;
       people.meet(page.entries.map((entry) => entry.author));
       this.window = fromPage(page);
+      this.epoch = page.epoch;
       this.part += 1;
       this.place = 'end';
       this.#letGo(page.entries);
@@ -318,7 +395,7 @@ export class RoomView {
     this.paging = direction;
     try {
       const page = await api.entries(this.id, query);
-      if (generation !== this.#generation || !this.window) return;
+      if (generation !== this.#generation || !this.window || page.epoch !== this.epoch) return;
       people.meet(page.entries.map((entry) => entry.author));
       await join(page);
       this.#letGo(page.entries);

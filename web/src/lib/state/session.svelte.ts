@@ -4,6 +4,7 @@ import { api, onSignedOut, Problem, type Me, type Preferences, type ServerInfo }
 import { chosen } from '../i18n';
 import { backoff } from '../live/backoff';
 import { load, save } from '../ui/storage';
+import { outbox } from './outbox.svelte';
 import { pool } from './pool.svelte';
 
 type Phase = 'loading' | 'unreachable' | 'first-user' | 'signed-out' | 'signed-in';
@@ -64,7 +65,9 @@ class Session {
   }
 
   async leave(): Promise<void> {
+    const { id } = this.me;
     await api.signOut();
+    outbox.wipe(id);
     this.#gone(false);
   }
 

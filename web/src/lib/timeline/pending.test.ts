@@ -64,6 +64,26 @@ it('discards only what was refused: a message in flight may already be in the ro
   expect(afterEvent(list, { type: 'discarded', clientId: 'b' }).map((p) => p.clientId)).toEqual(['a']);
 });
 
+it('what was accepted and is not there any more waits for a person, before what was written since, and keeps its id', () => {
+  const gone = (clientId: string, at: string) => ({ ...item(clientId, 'lost'), at });
+  let list: readonly Pending[] = [item('c', 'waiting'), item('b', 'accepted')];
+  const items = [gone('b', '2026-05-12T08:59:00.000Z'), gone('a', '2026-05-12T08:58:00.000Z')];
+  list = afterEvent(list, { type: 'lost', items });
+  list = afterEvent(list, { type: 'lost', items });
+  expect(list.map((one) => [one.clientId, one.state])).toEqual([
+    ['a', 'lost'],
+    ['b', 'lost'],
+    ['c', 'waiting'],
+  ]);
+  expect(nextToSend(list)?.clientId).toBe('c');
+  list = afterEvent(list, { type: 'again', clientId: 'a' });
+  expect(nextToSend(list)).toMatchObject({ clientId: 'a', state: 'waiting' });
+  expect(afterEvent(list, { type: 'discarded', clientId: 'b' })).toHaveLength(2);
+  // It is there after all.
+  expect(afterEvent(list, { type: 'shown', clientIds: new Set(['b']) })).toHaveLength(2);
+  expect(restored(list).find((one) => one.clientId === 'b')?.state).toBe('lost');
+});
+
 it('lets go of what the room shows', () => {
   const list = [item('a', 'accepted'), item('b', 'waiting')];
   expect(afterEvent(list, { type: 'shown', clientIds: new Set(['a']) }).map((p) => p.clientId)).toEqual(['b']);

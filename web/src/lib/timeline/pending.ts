@@ -13,7 +13,9 @@ export type PendingState =
   /** It was refused, and a person must decide. */
   | 'failed'
   /** It was refused, but an earlier attempt may have got through: nobody knows, and a person must decide. */
-  | 'doubtful';
+  | 'doubtful'
+  /** It was accepted, and not preserved when the pool went on in another site. A person decides whether it is still to be said. */
+  | 'lost';
 
 export interface Pending {
   readonly clientId: string;
@@ -45,6 +47,8 @@ export type PendingEvent =
   /** The server has not taken it, and it is not its fault: as if it had not been sent. */
   | { type: 'held'; clientId: string }
   | { type: 'refused'; clientId: string; reason: string }
+  /** They had been accepted and are not there any more. */
+  | { type: 'lost'; items: readonly Pending[] }
   | { type: 'again'; clientId: string }
   | { type: 'discarded'; clientId: string }
   | { type: 'shown'; clientIds: ReadonlySet<string> };
@@ -55,6 +59,19 @@ export function afterEvent(list: readonly Pending[], event: PendingEvent): reado
       return list.some((item) => event.clientIds.has(item.clientId))
         ? list.filter((item) => !event.clientIds.has(item.clientId))
         : list;
+    case 'lost': {
+      const known = new Set(list.map((item) => item.clientId));
+      const lost = new Set(event.items.map((item) => item.clientId));
+      // One that was accepted a moment ago is still here. What was said first stands first.
+      const marked = list.map((item) =>
+        lost.has(item.clientId) && item.state === 'accepted' ? { ...item, state: 'lost' as const, reason: null } : item,
+      );
+      const more = event.items.filter((item) => !known.has(item.clientId));
+      if (more.length === 0) return marked;
+      const earlier = [...marked.filter((item) => item.state === 'lost'), ...more];
+      earlier.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+      return [...earlier, ...marked.filter((item) => item.state !== 'lost')];
+    }
     case 'discarded':
       // Only what is not on its way can be discarded.
       return list.filter((item) => item.clientId !== event.clientId || !isStuck(item));
@@ -86,7 +103,7 @@ export function afterEvent(list: readonly Pending[], event: PendingEvent): reado
 
 /** Nothing happens to it until a person decides. */
 export function isStuck(item: Pending): boolean {
-  return item.state === 'failed' || item.state === 'doubtful';
+  return item.state === 'failed' || item.state === 'doubtful' || item.state === 'lost';
 }
 
 /** The next message to send: one at a time, in the order in which they were written, stepping over refused ones. */

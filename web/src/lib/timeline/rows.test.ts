@@ -39,7 +39,15 @@ const pending = (clientId: string, at: string, rest: Partial<Pending> = {}): Pen
 const options = { unreadAfter: null, me: ana.id, dayOf: (at: string) => at.slice(0, 10) };
 const rows = (entries: Entry[], items: Pending[] = [], more = {}) =>
   rowsOf(
-    fromPage({ room: 5, entries, head: entries.at(-1)?.seq ?? 0, more_before: true, more_after: false, ...more }),
+    fromPage({
+      room: 5,
+      epoch: 1,
+      entries,
+      head: entries.at(-1)?.seq ?? 0,
+      more_before: true,
+      more_after: false,
+      ...more,
+    }),
     items,
     options,
   );
@@ -84,6 +92,7 @@ describe('rowsOf', () => {
     const list = rowsOf(
       fromPage({
         room: 5,
+        epoch: 1,
         entries: [
           message(1, '2026-05-12T09:00:00.000Z'),
           message(2, '2026-05-12T09:00:01.000Z', ana),
@@ -126,6 +135,28 @@ describe('rowsOf', () => {
     const after = rows([message(1, '2026-05-12T09:00:00.000Z', ana)], [sent]);
     expect(before.at(-1)?.key).toBe(after.at(-1)?.key);
     expect(types(after)).toEqual(['day', 'message']);
+  });
+
+  it('says where the log goes on differently, and groups nothing across it', () => {
+    const cut = { after: 2, epoch: 1000, messages: 2, since: null, site: true };
+    const of = (entries: Entry[], items: Pending[] = []) =>
+      rowsOf(fromPage({ room: 5, epoch: 1000, entries, head: 9, more_before: true, more_after: false }), items, {
+        ...options,
+        cuts: [cut],
+      });
+    const first = [message(1, '2026-05-12T09:00:00.000Z'), message(2, '2026-05-12T09:00:01.000Z')];
+    expect(types(of(first))).toEqual(['day', 'message', 'message', 'cut']);
+    const list = of(
+      [...first, message(3, '2026-05-12T09:00:02.000Z')],
+      [
+        pending('x', '2026-05-12T09:00:02.000Z', { state: 'lost' }),
+        pending('y', '2026-05-12T09:00:03.000Z', { state: 'lost' }),
+      ],
+    );
+    expect(types(list)).toEqual(['day', 'message', 'message', 'cut', 'message', 'lost', 'pending', 'pending']);
+    expect(list[4]).toMatchObject({ continued: false });
+    expect(list[5]).toMatchObject({ count: 2 });
+    expect(types(of([message(40, '2026-05-12T10:00:00.000Z')]))).toEqual(['day', 'message']);
   });
 
   it('has unique keys', () => {

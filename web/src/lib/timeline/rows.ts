@@ -11,7 +11,23 @@ export type Row =
   | { readonly type: 'message'; readonly key: string; readonly entry: MessageEntry; readonly continued: boolean }
   | { readonly type: 'notice'; readonly key: string; readonly entry: Entry }
   | { readonly type: 'purged'; readonly key: string; readonly entry: MessageEntry; readonly count: number }
+  | { readonly type: 'cut'; readonly key: string; readonly cut: CutNote }
+  /** Stands before one's own messages that were not preserved. */
+  | { readonly type: 'lost'; readonly key: string; readonly count: number }
   | { readonly type: 'pending'; readonly key: string; readonly pending: Pending; readonly continued: boolean };
+
+/** Where a room's log goes on differently than this page had it. */
+export interface CutNote {
+  /** The last entry that is still so. */
+  readonly after: number;
+  readonly epoch: number;
+  /** Messages that were not preserved; 0 when it was only changes, null when their number is not known. */
+  readonly messages: number | null;
+  /** When the last message before was said. */
+  readonly since: string | null;
+  /** Whether the pool is in another site since. */
+  readonly site: boolean;
+}
 
 export interface RowOptions {
   /** The number after which the "new" divider stands, or null for none. */
@@ -20,6 +36,8 @@ export interface RowOptions {
   readonly me: number;
   /** Gives the local calendar day of an instant; a parameter because it depends on the reader's zone. */
   readonly dayOf: (at: string) => string;
+  /** In the order in which they came. */
+  readonly cuts?: readonly CutNote[];
 }
 
 /** Two messages of one author further apart than this get the author's name again. */
@@ -42,8 +60,20 @@ export function rowsOf(window: Window, pending: readonly Pending[], options: Row
     rows.push({ type: 'day', key: `day-${next}-${at}`, at });
   };
 
+  const cuts = [...(options.cuts ?? [])].sort((a, b) => a.after - b.after || a.epoch - b.epoch);
+  const noteCuts = (seq: number) => {
+    while (cuts.length > 0 && cuts[0]!.after < seq) {
+      const cut = cuts.shift()!;
+      // Of another part of the room.
+      if (cut.after < (window.entries[0]?.seq ?? 0) - 1) continue;
+      previous = undefined;
+      rows.push({ type: 'cut', key: `cut-${cut.epoch}-${cut.after}`, cut });
+    }
+  };
+
   for (const entry of window.entries) {
     if (!isShown(entry)) continue;
+    noteCuts(entry.seq);
     startDay(entry.at);
     if (!divided && entry.seq > options.unreadAfter! && isMessage(entry) && entry.author.id !== options.me) {
       divided = true;
@@ -76,6 +106,10 @@ export function rowsOf(window: Window, pending: readonly Pending[], options: Row
   }
 
   if (!window.moreAfter) {
+    noteCuts(Number.POSITIVE_INFINITY);
+    const lost = pending.filter((item) => item.state === 'lost' && !shown.has(item.clientId)).length;
+    if (lost > 0) rows.push({ type: 'lost', key: 'lost', count: lost });
+    if (lost > 0) previous = undefined;
     let author = previous?.author.id === options.me && plain(previous) ? Date.parse(previous.at) : undefined;
     for (const item of pending) {
       if (shown.has(item.clientId)) continue;

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry, MessageEntry, Page, Person } from '../api/types';
 import {
+  cutAfter,
   find,
   fromPage,
   isMessage,
   lastMessageOf,
+  withFresh,
   withLive,
   withNewer,
   withOlder,
@@ -32,7 +34,7 @@ function range(from: number, to: number): Entry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => message(from + i));
 }
 function page(entries: Entry[], head: number, rest: Partial<Page> = {}): Page {
-  return { room: 5, entries, head, more_before: false, more_after: false, ...rest };
+  return { room: 5, epoch: 1, entries, head, more_before: false, more_after: false, ...rest };
 }
 const seqs = (entries: readonly Entry[]) => entries.map((entry) => entry.seq);
 const textOf = (entry: Entry | undefined) => (isMessage(entry) ? entry.message?.text : undefined);
@@ -89,6 +91,40 @@ describe('live entries', () => {
     const next = withLive(window, message(51));
     expect(next.arrival).toBe('apart');
     expect(next.window).toMatchObject({ head: 51, through: 10 });
+  });
+});
+
+describe('a cut', () => {
+  it('lets go of what was not preserved, and what comes under the same numbers follows', () => {
+    const start = fromPage(page(range(1, 50), 50));
+    const { window, messages, stale } = cutAfter(start, 48);
+    expect(window).toMatchObject({ through: 48, head: 48, moreAfter: false });
+    expect([messages, stale]).toEqual([2, []]);
+    const next = withLive(window, message(49, 'instead', bo));
+    expect(next.arrival).toBe('added');
+    expect(textOf(find(next.window, 49))).toBe('instead');
+    expect(find(next.window, 50)).toBeUndefined();
+  });
+
+  it('names the messages that something beyond it had changed, and takes them as they read now', () => {
+    let { window } = withLive(fromPage(page(range(1, 10), 10)), {
+      ...base(11),
+      kind: 'edit',
+      edit: { of: 4, text: 'changed', title: null },
+    });
+    window = withLive(window, { ...base(12), kind: 'retraction', of: 5 }).window;
+    const cut = cutAfter(window, 11);
+    expect(cut.stale).toEqual([5]);
+    expect(cut.messages).toBe(0);
+    expect(cutAfter(window, 10).stale).toEqual([4, 5]);
+    expect(textOf(find(withFresh(cut.window, message(5)), 5))).toBe('text 5');
+    expect(withFresh(cut.window, message(99))).toBe(cut.window);
+  });
+
+  it('of another part of the room only takes away what lies in it', () => {
+    const part = fromPage(page(range(1, 10), 50, { more_after: true }));
+    expect(cutAfter(part, 40).window).toMatchObject({ through: 10, head: 40, moreAfter: true });
+    expect(cutAfter(part, 8).window).toMatchObject({ through: 8, head: 8, moreAfter: false });
   });
 });
 

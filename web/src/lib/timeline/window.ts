@@ -72,6 +72,44 @@ export function withoutOldest(window: Window, count: number): Window {
   return { ...window, entries: window.entries.slice(-count), moreBefore: true };
 }
 
+export interface Cut {
+  readonly window: Window;
+  /** Messages that were held and are not there any more. */
+  readonly messages: number;
+  /** Held messages that something beyond the cut had changed: they are to be fetched again. */
+  readonly stale: readonly number[];
+}
+
+/** Lets go of everything after a number, because the log goes on differently there. */
+export function cutAfter(window: Window, through: number): Cut {
+  const beyond = window.entries.filter((entry) => entry.seq > through);
+  const entries = window.entries.filter((entry) => entry.seq <= through);
+  const stale = entries
+    .filter(isMessage)
+    .filter((entry) => Math.max(entry.edited?.seq ?? 0, entry.removed?.seq ?? 0) > through)
+    .map((entry) => entry.seq);
+  return {
+    window: {
+      ...window,
+      entries,
+      moreAfter: window.moreAfter && window.through < through,
+      through: Math.min(window.through, through),
+      head: through,
+    },
+    messages: beyond.filter(isMessage).length,
+    stale,
+  };
+}
+
+/** Puts a message as it reads now in the place of what was held of it. */
+export function withFresh(window: Window, fresh: Entry): Window {
+  const index = indexOf(window.entries, fresh.seq);
+  if (index < 0) return window;
+  const entries = [...window.entries];
+  entries[index] = fresh;
+  return { ...window, entries };
+}
+
 export type Arrival = 'added' | 'known' | 'ahead' | 'apart';
 
 /**

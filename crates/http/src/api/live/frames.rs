@@ -19,12 +19,17 @@ pub(crate) enum Frame {
     Welcome {
         me: Principal,
         time: Moment,
-        /// Grows when the database was replaced by an older copy; what a client holds is then to be fetched anew.
+        /// Grows when another database began to take writes. What a client holds from an earlier one may not have been preserved: it says both
+        /// number and epoch when it joins. 0 of a server alone.
         epoch: i64,
+        /// The site in which the pool goes on; null where there are no sites.
+        site: Option<String>,
     },
     /// The connection is in a room now. The entries it missed follow, then new ones.
     Joined {
         room: i64,
+        /// The epoch of what follows.
+        epoch: i64,
         /// The last entry of the room at that moment.
         head: i64,
         roster: Roster,
@@ -33,9 +38,24 @@ pub(crate) enum Frame {
     Refused { room: i64, problem: Document },
     /// Something was written to a room's log.
     Entry { entry: Entry },
+    /// Of what the client has of a room, the entries after `valid_through` were not preserved when another database began to take writes, and
+    /// their numbers may have been given again. Comes before `joined`; entries go on after `valid_through`.
+    Cut {
+        room: i64,
+        /// The present epoch.
+        epoch: i64,
+        /// The last entry that the client said it had.
+        after: i64,
+        /// The last one that is still so. Null when that is not known: nothing that the client has of the room is certain, and what comes next is new.
+        valid_through: Option<i64>,
+        /// How many entries that the client had were not preserved; null when that is not known.
+        lost: Option<i64>,
+    },
     /// Too much was missed: what comes next follows `head`, the rest is to be read from history.
     Gap {
         room: i64,
+        /// The epoch of what follows.
+        epoch: i64,
         /// The last entry that the connection said it had.
         after: i64,
         head: i64,
@@ -94,9 +114,18 @@ enum ByeReason {
 impl From<&Event> for Frame {
     fn from(event: &Event) -> Self {
         match event.clone() {
-            Event::Joined { room, head, roster } => Frame::Joined { room: room.0, head: head.0, roster: roster.into() },
+            Event::Joined { room, epoch, head, roster } => {
+                Frame::Joined { room: room.0, epoch, head: head.0, roster: roster.into() }
+            }
+            Event::Cut { room, epoch, after, through } => Frame::Cut {
+                room: room.0,
+                epoch,
+                after: after.0,
+                valid_through: through.map(|seq| seq.0),
+                lost: through.map(|seq| after.0 - seq.0),
+            },
             Event::Entry(view) => Frame::Entry { entry: Entry::from(*view) },
-            Event::Gap { room, after, head } => Frame::Gap { room: room.0, after: after.0, head: head.0 },
+            Event::Gap { room, epoch, after, head } => Frame::Gap { room: room.0, epoch, after: after.0, head: head.0 },
             Event::Presence { room, joined, left, count, limited } => Frame::Presence {
                 room: room.0,
                 joined: principals(joined),
@@ -146,6 +175,10 @@ pub(crate) struct Join {
     /// The last entry that the client has; null: it begins with what is new.
     #[serde(default)]
     pub(super) after: Option<i64>,
+    /// The epoch under which the client got it: of `welcome`, of the page of history, or of the room's last `joined`. Without it a client that was
+    /// away while the pool moved to another site may take new entries for those that it has.
+    #[serde(default)]
+    pub(super) epoch: Option<i64>,
 }
 
 /// A frame as text.
