@@ -5,6 +5,8 @@ SHELL := /bin/bash
 
 DATA ?= ./data
 HTTP ?= 127.0.0.1:8080
+LAB ?= /tmp/holdfast-lab
+CORPUS ?=
 CARGO ?= cargo
 
 # npm writes this when it has installed what the lock file names.
@@ -13,7 +15,7 @@ WEB_MODULES := web/node_modules/.package-lock.json
 # Where packaging/install.sh puts a newer Node.js when the system's is too old.
 export PATH := $(CURDIR)/target/tools/node_modules/.bin:$(PATH)
 
-.PHONY: help run test web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser clean
+.PHONY: help run lab test web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s "$$(printf '\t')"
@@ -21,6 +23,10 @@ help: ## Show what can be made
 run: install-tools web ## Build everything and run a server on DATA (./data) at HTTP (127.0.0.1:8080)
 	$(CARGO) build --release --locked --package holdfast
 	@packaging/run.sh "$$(packaging/target-dir.sh)/release/holdfast" "$(DATA)" "$(HTTP)"
+
+lab: install-tools install-postgres web ## Build everything and bring up both sites on this machine in LAB (/tmp/holdfast-lab), with the IRC logs of CORPUS if given
+	$(CARGO) build --release --locked --package holdfast
+	@"$$(packaging/target-dir.sh)/release/holdfast" lab up --dir "$(LAB)" $(if $(CORPUS),--corpus "$(CORPUS)")
 
 test: install-tools install-postgres install-browser web test-rust test-web test-browser ## Run every test: Rust, web, and end to end in Chromium
 

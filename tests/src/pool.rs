@@ -4,13 +4,14 @@ use crate::cli::{self, Ran};
 use crate::http::Http;
 use crate::proxy::Proxy;
 use crate::server::Server;
+use holdfast_load::{Hosts, cast};
 use holdfast_private_postgres::{Postgres, free_port};
 use hyper::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -20,31 +21,10 @@ pub const PASSWORD: &str = "correct horse battery";
 pub const ADMIN: &str = "admin";
 /// For a server's place in the pool to be as it should.
 const SETTLING: Duration = Duration::from_secs(30);
-/// Within this a change is known everywhere.
-const KNOWN: Duration = Duration::from_secs(1);
 
 /// What the servers are told unless the plan says otherwise: passwords are made and asked for often here and are no secrets, and on a machine that
 /// is busy with other tests the database may take a while to answer.
 const USUAL: [(&str, &str); 2] = [("ACCOUNTS__PASSWORD_ITERATIONS", "4096"), ("POOL__MOST_ROUND_TRIP_MS", "5000")];
-
-/// Where each server is now; `None` while it is known to be nowhere. Shared with clients.
-#[derive(Clone, Debug, Default)]
-pub struct Hosts(Arc<Mutex<Vec<Option<String>>>>);
-
-impl Hosts {
-    /// All of them, by the number of the server.
-    pub fn all(&self) -> Vec<Option<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, server: usize, host: Option<&str>) {
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if hosts.len() <= server {
-            hosts.resize(server + 1, None);
-        }
-        hosts[server] = host.map(str::to_owned);
-    }
-}
 
 /// What a pool is to be like.
 #[derive(Debug)]
@@ -319,13 +299,7 @@ impl Pool {
     /// # Errors
     /// When the server does not let him in within a second.
     pub async fn sign_in(&self, server: usize, name: &str) -> anyhow::Result<Http> {
-        let mut http = Http::new(self.server(server).host());
-        let deadline = Instant::now() + KNOWN;
-        while let Err(refused) = http.sign_in(name, PASSWORD).await {
-            anyhow::ensure!(refused.to_string().contains("bad-credentials") && Instant::now() < deadline, refused);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Ok(http)
+        cast::sign_in(self.server(server).host(), name, PASSWORD).await
     }
 
     /// What a server says of the pool.

@@ -26,7 +26,7 @@ fn start(servers: usize) -> Pool {
 async fn present(pool: &Pool, server: usize, person: &str, room: i64) -> (Http, Live) {
     let http = pool.sign_in(server, person).await.unwrap();
     let mut live = Live::connect(http.host(), &http).await.unwrap();
-    live.join(&[(room, None)]).await.unwrap();
+    live.join([(room, None)]).await.unwrap();
     live.wait_for(PATIENCE, |f| f["type"] == "joined" && f["room"] == room).await.unwrap();
     (http, live)
 }
@@ -104,7 +104,7 @@ fn what_lasts_for_a_moment_and_what_changes_reaches_the_other_servers_within_a_s
     // Changes at one server, seen by those who are connected to the other.
     let (mut b, mut hears) = pool.run(present(&pool, 1, "boris", room));
     pool.run(async {
-        hears.join(&[(closing, None)]).await.unwrap();
+        hears.join([(closing, None)]).await.unwrap();
         hears.wait_for(PATIENCE, |f| f["type"] == "joined" && f["room"] == closing).await.unwrap();
     });
     change(&pool, 0, Method::PATCH, &format!("/rooms/{room}"), &json!({ "name": "Big pumps" }));
@@ -122,7 +122,7 @@ fn what_lasts_for_a_moment_and_what_changes_reaches_the_other_servers_within_a_s
     change(&pool, 0, Method::PATCH, &format!("/rooms/{closing}/roles"), &json!({ "members": { "add": [boris] } }));
     pool.run(async {
         until_ok(SOON, async || say(&mut b, closing, "I am back").await.0 == 201).await;
-        hears.join(&[(closing, None)]).await.unwrap();
+        hears.join([(closing, None)]).await.unwrap();
         hears.wait_for(SOON, |f| f["type"] == "joined" && f["room"] == closing).await.unwrap();
     });
     change(&pool, 0, Method::PATCH, &format!("/rooms/{closing}/roles"), &json!({ "members": { "remove": [boris] } }));

@@ -1,5 +1,6 @@
-//! The check itself: four questions, each asked of everything.
+//! The check itself: five questions, each asked of everything.
 
+use crate::loss::{Loss, Losses, Standing};
 use crate::record::{Fate, FinalLog, History, Logged, Message, View};
 use crate::report::{Kind, Report, named, short};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,6 +13,12 @@ type Places<'a> = HashMap<(i64, Uuid), Vec<&'a Logged>>;
 
 /// Says whether the history can be so, given what the rooms' logs were in the end. Logs may be given as several servers tell them.
 pub fn check(history: &History, final_logs: &[FinalLog]) -> Report {
+    check_after(history, final_logs, Loss::NONE)
+}
+
+/// As [`check()`], after a site was lost with the end of what it had acknowledged: as much as was announced may be missing, and nothing else be wrong.
+pub fn check_after(history: &History, final_logs: &[FinalLog], loss: Loss) -> Report {
+    let mut losses = Losses::new(loss);
     let mut report = Report::default();
     let logs = one_log_a_room(final_logs, &mut report);
     let mut places: Places = HashMap::new();
@@ -20,10 +27,11 @@ pub fn check(history: &History, final_logs: &[FinalLog]) -> Report {
             places.entry((log.room, entry.client_id)).or_default().push(entry);
         }
     }
-    whatever_was_sent_met_its_fate(history, &logs, &places, &mut report);
+    whatever_was_sent_met_its_fate(history, &logs, &places, &mut losses, &mut report);
     whatever_is_there_was_sent(history, &logs, &places, &mut report);
     order_is_kept(history, &places, &mut report);
-    all_saw_the_same(history, &logs, &mut report);
+    all_saw_the_same(history, &logs, &mut losses, &mut report);
+    losses.judge(&mut report);
     report
 }
 
@@ -60,20 +68,34 @@ fn numbers_are_contiguous(log: &FinalLog, report: &mut Report) {
     }
 }
 
-fn whatever_was_sent_met_its_fate(history: &History, logs: &Logs, places: &Places, report: &mut Report) {
+fn whatever_was_sent_met_its_fate<'a>(
+    history: &'a History,
+    logs: &Logs,
+    places: &Places,
+    losses: &mut Losses<'a>,
+    report: &mut Report,
+) {
     for message in history.clients.iter().flatten() {
         report.counts.sent += 1;
         let found = places.get(&(message.room, message.client_id)).map_or(&[][..], Vec::as_slice);
         match &message.fate {
-            Fate::Acknowledged(seqs) => {
+            Fate::Acknowledged(told) => {
                 report.counts.acknowledged += 1;
                 if !logs.contains_key(&message.room) {
                     report.add(Kind::NoLog, message.room, named(message));
-                } else if found.is_empty() {
-                    report.add(Kind::Lost, message.room, named(message));
-                } else if let Some(wrong) = seqs.iter().find(|seq| found.iter().all(|entry| entry.seq != **seq)) {
-                    let what = format!("{} was told {wrong}, is at {}", named(message), numbers(found));
-                    report.add(Kind::Moved, message.room, what);
+                } else {
+                    match losses.take(message, told, found) {
+                        Standing::Kept => {}
+                        Standing::Lost if found.is_empty() => report.counts.lost += 1,
+                        Standing::Lost => report.counts.sent_again += 1,
+                        Standing::Wrong(_) if found.is_empty() => {
+                            report.add(Kind::Lost, message.room, named(message));
+                        }
+                        Standing::Wrong(wrong) => {
+                            let what = format!("{} was told {}, is at {}", named(message), wrong.seq, numbers(found));
+                            report.add(Kind::Moved, message.room, what);
+                        }
+                    }
                 }
             }
             Fate::Failed(_) => {
@@ -108,9 +130,14 @@ fn whatever_is_there_was_sent(history: &History, logs: &Logs, places: &Places, r
     }
 }
 
-/// What had been acknowledged when a message was sent comes before it. Of an unknown one it cannot be said when it was over.
-fn order_is_kept(history: &History, places: &Places, report: &mut Report) {
+/// What had been acknowledged when a message was sent comes before it. Of an unknown one it cannot be said when it was over; and one that was lost and
+/// sent again is where it is since it was told anew.
+fn order_is_kept<'a>(history: &'a History, places: &Places, report: &mut Report) {
     let place = |message: &Message| Some(places.get(&(message.room, message.client_id))?.first()?.seq);
+    let known = |message: &Message, seq: i64| match &message.fate {
+        Fate::Acknowledged(told) => told.iter().filter(|told| told.seq == seq).map(|told| told.at).max(),
+        _ => None,
+    };
     for client in &history.clients {
         let mut last: HashMap<i64, (i64, &Message)> = HashMap::new();
         for message in client {
@@ -119,7 +146,7 @@ fn order_is_kept(history: &History, places: &Places, report: &mut Report) {
                 let what = format!("{} at {seq}, sent after {} at {before}", named(message), named(other));
                 report.add(Kind::OutOfTurn, message.room, what);
             }
-            if is_acknowledged(message) && last.get(&message.room).is_none_or(|(before, _)| *before < seq) {
+            if is_where_it_was_told(message, seq) && last.get(&message.room).is_none_or(|(before, _)| *before < seq) {
                 last.insert(message.room, (seq, message));
             }
         }
@@ -135,15 +162,17 @@ fn order_is_kept(history: &History, places: &Places, report: &mut Report) {
         }
     }
     for (room, mut begun) in begun {
-        let mut ended: Vec<_> = begun.iter().copied().filter(|(message, ..)| is_acknowledged(message)).collect();
+        let acknowledged =
+            |(message, client, seq): &(&'a Message, usize, i64)| Some((known(message, *seq)?, *message, *client, *seq));
+        let mut ended: Vec<_> = begun.iter().filter_map(acknowledged).collect();
         begun.sort_by_key(|(message, ..)| message.begun);
-        ended.sort_by_key(|(message, ..)| message.ended);
+        ended.sort_by_key(|(at, ..)| *at);
         let mut over = ended.into_iter().peekable();
         let mut last: Option<(&Message, usize, i64)> = None;
         for (message, client, seq) in begun {
-            while let Some(next) = over.next_if(|(other, ..)| other.ended < message.begun) {
-                if last.is_none_or(|(.., highest)| highest < next.2) {
-                    last = Some(next);
+            while let Some((_, other, of, place)) = over.next_if(|(at, ..)| *at < message.begun) {
+                if last.is_none_or(|(.., highest)| highest < place) {
+                    last = Some((other, of, place));
                 }
             }
             // One's own are out of turn rather.
@@ -155,35 +184,43 @@ fn order_is_kept(history: &History, places: &Places, report: &mut Report) {
     }
 }
 
-fn is_acknowledged(message: &Message) -> bool {
-    matches!(message.fate, Fate::Acknowledged(_))
+/// Whether it was acknowledged with this number and has had it since: what was lost and sent again may have the same by chance.
+fn is_where_it_was_told(message: &Message, seq: i64) -> bool {
+    let Fate::Acknowledged(told) = &message.fate else { return false };
+    told.iter().all(|answer| answer.seq == seq && answer.epoch == told[0].epoch)
 }
 
-fn all_saw_the_same(history: &History, logs: &Logs, report: &mut Report) {
-    let mut ends: HashMap<(&str, i64), i64> = HashMap::new();
+fn all_saw_the_same(history: &History, logs: &Logs, losses: &mut Losses, report: &mut Report) {
+    let sent: HashMap<(i64, Uuid), &Message> =
+        history.clients.iter().flatten().map(|message| ((message.room, message.client_id), message)).collect();
     let mut contents = HashMap::new();
     for view in &history.views {
         report.counts.views += 1;
         report.counts.seen += view.entries.len();
         let who = format!("{} on {}", view.observer, view.server);
-        let end = ends.insert((&view.observer, view.room), view.end());
-        if let Some(end) = end.filter(|end| view.continues && *end != view.after) {
-            report.add(Kind::LostPlace, view.room, format!("{who} had {end}, went on after {}", view.after));
-        }
         a_view_is_contiguous(view, &who, report);
         let log = logs.get(&view.room);
         if log.is_none() && !view.entries.is_empty() {
             report.add(Kind::NoLog, view.room, who.clone());
         }
+        // What is seen in a lost epoch may have a number that was given anew.
+        let may_be_lost = losses.covers(view.epoch);
         let mut missing = 0;
         for seen in &view.entries {
             let same = (seen.client_id, seen.content);
-            if *contents.entry((view.room, seen.seq)).or_insert(same) != same {
+            if *contents.entry((view.room, seen.seq, may_be_lost)).or_insert(same) != same {
                 report.add(Kind::SeenTwoWays, view.room, format!("{who} saw {} otherwise than others", seen.seq));
             }
             let Some(log) = log else { continue };
-            match log.entries.binary_search_by_key(&seen.seq, |entry| entry.seq).map(|i| &log.entries[i]) {
+            let found = log.entries.binary_search_by_key(&seen.seq, |entry| entry.seq).map(|i| &log.entries[i]);
+            match found {
                 Ok(entry) if (entry.client_id, entry.content) == same => {}
+                _ if may_be_lost => {
+                    let message = sent.get(&(view.room, seen.client_id)).copied();
+                    if let Some((kind, what)) = losses.take_seen(view.room, seen, message) {
+                        report.add(kind, view.room, format!("{what}, by {who}"));
+                    }
+                }
                 Ok(entry) => {
                     let what = format!(
                         "{who} saw {} as {}, which is {}",
@@ -198,6 +235,26 @@ fn all_saw_the_same(history: &History, logs: &Logs, report: &mut Report) {
         }
         if missing > 0 {
             report.add(Kind::SeenGone, view.room, format!("{who} saw {missing} entries, up to {}", view.end()));
+        }
+    }
+    everybody_went_on_where_he_had_stopped(history, losses, report);
+}
+
+/// Who has seen something that is lost goes on somewhere before that.
+fn everybody_went_on_where_he_had_stopped(history: &History, losses: &Losses, report: &mut Report) {
+    let mut ends: HashMap<(&str, i64), (i64, bool)> = HashMap::new();
+    for view in &history.views {
+        let may_be_lost = losses.covers(view.epoch);
+        let before = ends.insert((&view.observer, view.room), (view.end(), may_be_lost));
+        let Some((end, was_lost)) = before.filter(|_| view.continues) else { continue };
+        let is_right = if was_lost && !may_be_lost {
+            view.after <= end && losses.fork(view.room).is_none_or(|fork| view.after < fork)
+        } else {
+            view.after == end
+        };
+        if !is_right {
+            let who = format!("{} on {}", view.observer, view.server);
+            report.add(Kind::LostPlace, view.room, format!("{who} had {end}, went on after {}", view.after));
         }
     }
 }

@@ -21,12 +21,23 @@ impl Digest {
 /// What became of a message, as its sender was told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fate {
-    /// It was taken: the number that each answer gave, first and repeated. At least one.
-    Acknowledged(Vec<i64>),
+    /// It was taken: what each answer said, first and repeated. At least one.
+    Acknowledged(Vec<Told>),
     /// Every attempt was refused, the last of them in these words.
     Failed(String),
     /// An answer was lost, or was that nobody knows.
     Unknown,
+}
+
+/// An answer that a message was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// The number that it was given.
+    pub seq: i64,
+    /// Of the pool's database at that time, as far as the client can know it. It only matters where a loss is allowed.
+    pub epoch: i64,
+    /// When it came, since the moment from which all is measured.
+    pub at: Duration,
 }
 
 /// A message that a client sent.
@@ -66,6 +77,8 @@ pub struct View {
     pub observer: String,
     /// On which server.
     pub server: String,
+    /// Of the pool's database, as that server said. It only matters where a loss is allowed.
+    pub epoch: i64,
     /// The room.
     pub room: i64,
     /// What comes first follows this number: the one that the observer said he had, or the last one of the room when he came.

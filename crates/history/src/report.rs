@@ -13,6 +13,10 @@ const SHOWN: usize = 20;
 pub enum Kind {
     /// Acknowledged, and not in the log.
     Lost,
+    /// Lost with an epoch, though something of it that came later was kept.
+    LostBefore,
+    /// More was lost with an epoch than had been announced.
+    LostMore,
     /// Acknowledged at another number than the one that it has.
     Moved,
     /// In the log more than once.
@@ -47,8 +51,10 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 18] = [
         Kind::Lost,
+        Kind::LostBefore,
+        Kind::LostMore,
         Kind::Moved,
         Kind::Doubled,
         Kind::Invented,
@@ -70,6 +76,8 @@ impl Kind {
     pub fn meaning(self) -> &'static str {
         match self {
             Kind::Lost => "acknowledged, and not in the log",
+            Kind::LostBefore => "lost, though what came later was kept",
+            Kind::LostMore => "more was lost than was announced",
             Kind::Moved => "acknowledged at another number",
             Kind::Doubled => "in the log more than once",
             Kind::Invented => "in the log, and nobody sent it",
@@ -107,6 +115,12 @@ pub struct Counts {
     pub sent: usize,
     /// Of them acknowledged.
     pub acknowledged: usize,
+    /// Of those, lost with an epoch, as was allowed, and not sent again.
+    pub lost: usize,
+    /// Of those, lost with an epoch and sent again, so that they are there all the same.
+    pub sent_again: usize,
+    /// Entries that were lost with an epoch, as far as anybody was told of them or saw them: the two above, and what only observers know of.
+    pub vanished: usize,
     /// Unknown, and in the log.
     pub unknown_found: usize,
     /// Unknown, and not in the log.
@@ -166,6 +180,13 @@ impl fmt::Display for Report {
             "{} sent: {} acknowledged, {} unknown and found, {} unknown and absent, {} failed; {} seen in {} views; {} entries in {} rooms",
             c.sent, c.acknowledged, c.unknown_found, c.unknown_absent, c.failed, c.seen, c.views, c.logged, c.rooms
         )?;
+        if c.vanished > 0 {
+            writeln!(
+                f,
+                "lost with an epoch: {} entries that somebody knew of; {} acknowledged messages are lost, {} were sent again",
+                c.vanished, c.lost, c.sent_again
+            )?;
+        }
         let mut kinds: BTreeMap<Kind, Vec<&Fault>> = BTreeMap::new();
         for fault in &self.faults {
             kinds.entry(fault.kind).or_default().push(fault);

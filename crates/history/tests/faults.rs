@@ -1,74 +1,13 @@
 //! Right histories pass; every kind of fault is found, in histories made by hand and in right ones that were spoilt in one place.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use holdfast_history::{Digest, Fate, FinalLog, History, Kind, Logged, Message, Report, Seen, View, check};
+mod common;
+
+use common::{at, both, content, finds, history, log, logged, message, right, seen, told, view};
+use holdfast_history::{Fate, FinalLog, History, Kind, Logged, Message, View, check};
 use proptest::prelude::*;
 use std::time::Duration;
 use uuid::Uuid;
-
-const ROOM: i64 = 7;
-
-fn id(n: u128) -> Uuid {
-    Uuid::from_u128(n)
-}
-
-fn content(n: u128) -> Digest {
-    Digest::of(&format!("text {n}"))
-}
-
-/// The message `n` of ana, sent in the second `n` and over at its end.
-fn message(n: u64, fate: Fate) -> Message {
-    Message {
-        room: ROOM,
-        author: "ana".into(),
-        client_id: id(n.into()),
-        content: content(n.into()),
-        begun: Duration::from_secs(n * 10),
-        ended: Duration::from_secs(n * 10 + 9),
-        fate,
-    }
-}
-
-fn at(seq: i64) -> Fate {
-    Fate::Acknowledged(vec![seq])
-}
-
-fn logged(seq: i64, n: u128) -> Logged {
-    Logged { seq, is_message: true, author: "ana".into(), client_id: id(n), content: content(n) }
-}
-
-fn log(entries: impl IntoIterator<Item = (i64, u128)>) -> FinalLog {
-    let mut entries: Vec<Logged> = entries.into_iter().map(|(seq, n)| logged(seq, n)).collect();
-    let created = Logged { is_message: false, author: "admin".into(), ..logged(1, 1_000) };
-    entries.insert(0, created);
-    FinalLog { server: "chat-1".into(), room: ROOM, entries }
-}
-
-fn seen(seq: i64, n: u128) -> Seen {
-    Seen { seq, client_id: id(n), content: content(n) }
-}
-
-fn view(after: i64, entries: impl IntoIterator<Item = (i64, u128)>) -> View {
-    let entries = entries.into_iter().map(|(seq, n)| seen(seq, n)).collect();
-    View { observer: "olga".into(), server: "chat-2".into(), room: ROOM, after, continues: true, entries }
-}
-
-fn history(messages: impl IntoIterator<Item = Message>, views: impl IntoIterator<Item = View>) -> History {
-    History { clients: vec![messages.into_iter().collect()], views: views.into_iter().collect() }
-}
-
-/// Exactly these kinds of faults.
-#[track_caller]
-fn finds(report: &Report, kinds: &[Kind]) {
-    let mut found: Vec<Kind> = report.faults.iter().map(|f| f.kind).collect();
-    found.dedup();
-    assert_eq!(found, kinds, "{report}");
-    assert_eq!(report.holds(), kinds.is_empty());
-}
-
-fn both() -> [Message; 2] {
-    [message(1, at(2)), message(2, at(3))]
-}
 
 #[test]
 fn a_right_history_holds() {
@@ -95,7 +34,7 @@ fn a_lost_message_is_found() {
 
 #[test]
 fn a_moved_message_is_found_also_by_a_repeated_answer() {
-    let twice = message(2, Fate::Acknowledged(vec![3, 4]));
+    let twice = message(2, told([3, 4]));
     finds(&check(&history([message(1, at(2)), twice], []), &[log([(2, 1), (3, 2)])]), &[Kind::Moved]);
 }
 
@@ -109,7 +48,7 @@ fn a_doubled_message_is_found_whatever_its_fate() {
 
 #[test]
 fn two_answers_for_two_copies_do_not_excuse_each_other() {
-    let twice = message(1, Fate::Acknowledged(vec![2, 3]));
+    let twice = message(1, told([2, 3]));
     finds(&check(&history([twice], []), &[log([(2, 1), (3, 1)])]), &[Kind::Doubled]);
 }
 
@@ -226,58 +165,6 @@ fn a_report_lists_the_first_of_each_kind_and_counts_the_rest() {
     assert!(text.contains("... and 10 more") && text.lines().count() == 23, "{text}");
 }
 
-/// A right history: its clients, what they saw, and the logs of two servers.
-fn right() -> impl Strategy<Value = (History, Vec<FinalLog>)> {
-    // Of each message: client, room, fate, how long before its commit it was sent, how long after it was known.
-    let messages = prop::collection::vec((0..4_usize, 1..3_i64, 0..8_u8, 0..30_u64, 1..30_u64), 1..60);
-    // Of each observer of each room: where his connections end.
-    let cuts = prop::collection::vec(prop::collection::vec(0..60_usize, 0..4), 4);
-    (messages, cuts).prop_map(|(messages, cuts)| {
-        let mut history = History { clients: vec![Vec::new(); 4], views: Vec::new() };
-        let mut logs: Vec<FinalLog> = (1..3)
-            .map(|room| FinalLog { room, entries: vec![Logged { is_message: false, ..logged(1, 1_000) }], ..log([]) })
-            .collect();
-        let mut now = 100;
-        for (n, (client, room, fate, before, after)) in messages.into_iter().enumerate() {
-            let free = history.clients[client].last().map_or(0, |m: &Message| m.ended.as_secs() + 1);
-            now = now.max(free) + 1;
-            let begun = (now - before.min(now)).max(free);
-            let entries = &mut logs[usize::try_from(room - 1).unwrap()].entries;
-            let seq = entries.len() as i64 + 1;
-            let (fate, there) = match fate {
-                0 => (Fate::Failed("refused".into()), false),
-                1 => (Fate::Unknown, false),
-                2 => (Fate::Unknown, true),
-                3 => (Fate::Acknowledged(vec![seq, seq]), true),
-                _ => (at(seq), true),
-            };
-            let author = format!("client {client}");
-            if there {
-                entries.push(Logged { author: author.clone(), ..logged(seq, n as u128) });
-            }
-            let client_id = id(n as u128);
-            let (begun, ended) = (Duration::from_secs(begun), Duration::from_secs(now + after));
-            let message = Message { room, author, client_id, content: content(n as u128), begun, ended, fate };
-            history.clients[client].push(message);
-        }
-        for (i, cuts) in cuts.into_iter().enumerate() {
-            let log = &logs[i % 2];
-            let mut ends: Vec<usize> = cuts.into_iter().map(|cut| cut % (log.entries.len() + 1)).collect();
-            ends.sort_unstable();
-            for pair in ends.windows(2) {
-                let entries = &log.entries[pair[0]..pair[1]];
-                let entries =
-                    entries.iter().map(|e| Seen { seq: e.seq, client_id: e.client_id, content: e.content }).collect();
-                let (observer, after) = (format!("observer {i}"), pair[0] as i64);
-                history.views.push(View { observer, room: log.room, entries, ..view(after, []) });
-            }
-        }
-        let others = logs.clone().into_iter().map(|log| FinalLog { server: "chat-2".into(), ..log });
-        logs.extend(others.collect::<Vec<_>>());
-        (history, logs)
-    })
-}
-
 /// One thing that goes wrong.
 #[derive(Clone, Copy, Debug)]
 enum Spoil {
@@ -361,8 +248,8 @@ fn spoil(spoil: Spoil, at: prop::sample::Index, history: &mut History, logs: &mu
         }
         Spoil::TellAnotherNumber => {
             let message = pick(at, acknowledged)?;
-            let Fate::Acknowledged(seqs) = &mut message.fate else { return None };
-            *seqs.last_mut()? += 1;
+            let Fate::Acknowledged(told) = &mut message.fate else { return None };
+            told.last_mut()?.seq += 1;
             Some(Kind::Moved)
         }
         Spoil::ReportAsFailed => {
@@ -442,7 +329,7 @@ proptest! {
 
 #[test]
 fn every_kind_of_fault_has_its_test() {
-    let this = include_str!("faults.rs");
+    let this = [include_str!("faults.rs"), include_str!("losses.rs")].concat();
     for kind in Kind::ALL {
         assert!(
             this.contains(&format!("&[Kind::{kind:?}]")) || this.contains(&format!("has(Kind::{kind:?})")),

@@ -48,12 +48,16 @@ impl Live {
         &self.host
     }
 
-    /// Comes into rooms, each after the last entry that the client has; `None` begins with what is new.
+    /// Comes into rooms, each after the last entry that the client has, and the epoch in which it had it; `None` begins with what is new.
     ///
     /// # Errors
     /// When the connection is over.
-    pub async fn join(&mut self, rooms: &[(i64, Option<i64>)]) -> Result<()> {
-        let rooms: Vec<Value> = rooms.iter().map(|(room, after)| json!({ "room": room, "after": after })).collect();
+    pub async fn join(&mut self, rooms: impl IntoIterator<Item = (i64, Option<(i64, i64)>)>) -> Result<()> {
+        let join = |(room, known): (i64, Option<(i64, i64)>)| match known {
+            Some((epoch, after)) => json!({ "room": room, "after": after, "epoch": epoch }),
+            None => json!({ "room": room, "after": null }),
+        };
+        let rooms: Vec<Value> = rooms.into_iter().map(join).collect();
         self.say(&json!({ "type": "join", "rooms": rooms })).await
     }
 

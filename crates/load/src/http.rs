@@ -57,6 +57,11 @@ impl Http {
         connection.ready().await.context("the connection is over")
     }
 
+    /// Whether there is a connection, as far as is known.
+    pub fn is_connected(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| !connection.is_closed())
+    }
+
     /// Lets go of the connection, as after an answer that did not come.
     pub fn hang_up(&mut self) {
         self.connection = None;

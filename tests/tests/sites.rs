@@ -1,0 +1,149 @@
+//! Both sites on this machine, by the real binary: under a checked load the live one is lost, and the other one goes on. Whatever was acknowledged is there
+//! once and in its place, but for what was shown as lost before the failover was confirmed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed, and says what it measured"
+)]
+
+use holdfast_tests::cli::{self, Ran};
+use serde_json::Value;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A lab of a test's own, of which nothing stays.
+struct OwnLab(TempDir);
+
+impl OwnLab {
+    fn new() -> Self {
+        Self(TempDir::with_prefix("holdfast-lab-").unwrap())
+    }
+
+    /// Where the lab is; not there until it is up.
+    fn dir(&self) -> String {
+        self.0.path().join("lab").display().to_string()
+    }
+
+    fn run(&self, verb: &[&str]) -> Ran {
+        let dir = self.dir();
+        let words = [&["lab"], verb, &["--dir", &dir, "--json"]].concat();
+        cli::run(&words)
+    }
+
+    /// The whole story, with what was measured.
+    fn demo(&self, options: &[&str]) -> Value {
+        open_to_everybody(self.0.path());
+        let ran = self.run(&[&["demo", "--seconds", "4", "--rate", "200"], options].concat());
+        println!("{}", ran.err);
+        assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
+        let said = ran.json();
+        println!("{}", serde_json::to_string_pretty(&said).unwrap());
+        assert!(!Path::new(&self.dir()).exists(), "something of the lab is left");
+        assert!(processes_of(&self.dir()).is_empty(), "a process of the lab is left");
+        assert_eq!((&said["duplicated"], &said["reordered"]), (&0.into(), &0.into()), "{said}");
+        let number = |field: &str| said[field].as_u64().unwrap_or_else(|| panic!("{field} of {said}"));
+        assert!(number("lost") <= number("loss_shown"), "{said}");
+        assert!(number("acknowledged") > 400, "{said}");
+        let steps: Vec<&str> = said["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+        assert!(steps.contains(&"promote"), "{steps:?}");
+        said
+    }
+}
+
+impl Drop for OwnLab {
+    fn drop(&mut self) {
+        if Path::new(&self.dir()).exists() {
+            self.run(&["down"]);
+        }
+    }
+}
+
+/// PostgreSQL does not run as root: what root makes here, another user has to reach.
+fn open_to_everybody(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The processes that work in a directory or were started for it.
+fn processes_of(dir: &str) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let of = |path: &Path| {
+        let works_in = std::fs::read_link(path.join("cwd")).unwrap_or_default();
+        let command = std::fs::read(path.join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        (works_in.starts_with(dir) || command.contains(dir)).then_some(command)
+    };
+    processes.filter_map(|entry| of(&entry.path())).collect()
+}
+
+#[test]
+fn a_site_is_lost_and_the_other_one_goes_on() {
+    let said = OwnLab::new().demo(&[]);
+    assert_eq!(said["shipping_only"], false);
+    assert!(said["lag_seconds"]["samples"].as_u64().unwrap() > 5, "{said}");
+}
+
+#[test]
+fn a_site_is_lost_that_shipped_its_log_and_nothing_else() {
+    let said = OwnLab::new().demo(&["--shipping-only"]);
+    assert_eq!(said["shipping_only"], true);
+}
+
+#[test]
+fn five_switchovers_in_a_row_and_then_the_site_is_lost() {
+    let said = OwnLab::new().demo(&["--switchovers", "5"]);
+    assert_eq!(said["switchover_ms"].as_array().unwrap().len(), 5, "{said}");
+}
+
+#[test]
+fn a_site_is_lost_while_the_other_one_has_much_to_apply() {
+    let said = OwnLab::new().demo(&["--backlog-bytes", "67108864"]);
+    assert_eq!(said["backlog_bytes"], 67_108_864, "{said}");
+}
+
+#[test]
+#[ignore = "takes some minutes and some gigabytes"]
+fn a_site_is_lost_while_the_other_one_has_a_gigabyte_to_apply() {
+    OwnLab::new().demo(&["--backlog-bytes", "1073741824"]);
+}
+
+#[test]
+#[ignore = "takes some minutes and some gigabytes"]
+fn a_site_is_lost_that_shipped_a_gigabyte_and_nothing_else() {
+    OwnLab::new().demo(&["--shipping-only", "--backlog-bytes", "1073741824"]);
+}
+
+/// As a newcomer does it, command by command.
+#[test]
+fn a_lab_is_brought_up_looked_at_loaded_cut_and_taken_down() {
+    let lab = OwnLab::new();
+    open_to_everybody(lab.0.path());
+    let up = lab.run(&["up"]).ended(0).json();
+    assert_eq!(up["servers"].as_array().unwrap().len(), 4, "{up}");
+    // Again changes nothing.
+    assert_eq!(lab.run(&["up"]).ended(0).json()["password"], up["password"]);
+
+    let status = lab.run(&["status"]).ended(0).json();
+    let roles: Vec<&str> =
+        status["instances"].as_array().unwrap().iter().map(|i| i["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["primary", "mirror", "backup", "backup mirror"], "{status}");
+    assert!(status["processes"].as_array().unwrap().iter().all(|p| p["running"] == true), "{status}");
+    assert_eq!(status["protection"], "in sync", "{status}");
+
+    let load = lab.run(&["load", "--seconds", "3", "--rate", "50"]).ended(0).json();
+    assert_eq!((&load["holds"], &load["lost"]), (&true.into(), &0.into()), "{load}");
+    assert!(load["acknowledged"].as_u64().unwrap() > 50, "{load}");
+
+    let killed = lab.run(&["kill", "atl"]).ended(0).json();
+    assert!(killed["killed"].as_u64().unwrap() > 10, "{killed}");
+    let status = lab.run(&["status"]).ended(0).json();
+    let runs = |site: &str| {
+        let processes = status["processes"].as_array().unwrap().iter().filter(|p| p["site"] == site);
+        processes.map(|p| p["running"] == true).collect::<Vec<_>>()
+    };
+    assert_eq!((runs("atl"), runs("bos")), (vec![false; 4], vec![true; 4]), "{status}");
+
+    lab.run(&["down"]).ended(0);
+    assert!(!Path::new(&lab.dir()).exists() && processes_of(&lab.dir()).is_empty());
+    assert_eq!(lab.run(&["status"]).code, 3, "there is none any more");
+}

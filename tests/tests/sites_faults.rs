@@ -1,0 +1,285 @@
+//! Faults of two sites, by their numbers in the catalogue of the handbook's authors, each on the real thing under a load whose history is checked.
+//!
+//! One lab serves several faults of a site, one after the other: what they break they must be able to mend by themselves. Those that lose a site have a lab
+//! of their own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed, and says how it went"
+)]
+
+use anyhow::{Context as _, Result, ensure};
+use holdfast_continuity::agent::state::Place;
+use holdfast_continuity::procedure::OperationState;
+use holdfast_continuity::register::Protection;
+use holdfast_lab::{Event, Lab, UpOptions};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(90);
+/// The busiest that a small machine is with a whole pool on it and tests beside it.
+const RATE: f64 = 40.0;
+
+fn said(event: Event) {
+    match event {
+        Event::Begun(what) => println!("... {what}"),
+        Event::Done(what, took) => println!("    {what}: {:.1} s", took.as_secs_f64()),
+        Event::Note(what) => println!("    {what}"),
+    }
+}
+
+/// Runs a test on a lab of its own, which is taken down whatever becomes of it.
+fn in_lab(work: impl AsyncFnOnce(&mut Lab) -> Result<()>) {
+    let dir = tempfile::Builder::new().prefix("hf-").tempdir_in("/tmp").unwrap();
+    let path = dir.path().join("lab");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let done = runtime.block_on(async {
+        let binary = Some(holdfast_tests::cli::binary().to_owned());
+        let mut lab = Lab::up(&path, &UpOptions { binary, ..UpOptions::default() }, &said).await?;
+        let worked = work(&mut lab).await;
+        if worked.is_err() {
+            tell_logs(&path);
+        }
+        worked
+    });
+    let down = Lab::down(&path);
+    done.unwrap();
+    down.unwrap();
+}
+
+fn tell_logs(dir: &Path) {
+    for entry in std::fs::read_dir(dir.join("log")).into_iter().flatten().flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        println!("== {}\n{}", entry.path().display(), lines[lines.len().saturating_sub(12)..].join("\n"));
+    }
+}
+
+async fn in_sync(lab: &Lab, primary: &str) -> Result<()> {
+    lab.until(primary, "serve in sync", LIMIT, |r| r.serves() && r.protection == Protection::InSync).await?;
+    Ok(())
+}
+
+/// Lets clients work while something happens, and checks what they were told and saw.
+async fn under_load(lab: &mut Lab, what: &str, work: impl AsyncFnOnce(&mut Lab) -> Result<()>) -> Result<()> {
+    println!("=== {what}");
+    let begun = Instant::now();
+    let load = lab.begin(RATE).await?;
+    load.wait_for(20, LIMIT).await?;
+    work(lab).await?;
+    load.wait_for(20, LIMIT).await?;
+    let report = lab.finish(load).await?;
+    ensure!(report.holds, "{what}: {report:#?}");
+    println!(
+        "    {} acknowledged, longest silence {} ms, {:.1} s in all",
+        report.acknowledged,
+        report.longest_silence_ms,
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+#[test]
+fn what_breaks_within_a_site_mends_itself_and_loses_nothing() {
+    in_lab(async |lab| {
+        // F1: the primary's postmaster and all its processes are killed; its agent starts it again, and it serves after a commit of its own was acknowledged.
+        under_load(lab, "f1_the_primary_is_killed", async |lab| {
+            ensure!(lab.kill_postgres("atl-db-1") > 1);
+            in_sync(lab, "atl-db-1").await
+        })
+        .await?;
+        // F3: the primary's agent is killed, PostgreSQL goes on; the next agent adopts it.
+        under_load(lab, "f3_the_primarys_agent_is_killed", async |lab| {
+            let before = lab.postgres("atl-db-1");
+            lab.signal("atl-db-1", Signal::KILL)?;
+            lab.start_again("atl-db-1", None).await?;
+            in_sync(lab, "atl-db-1").await?;
+            ensure!(before.first() == lab.postgres("atl-db-1").first(), "PostgreSQL was started anew");
+            Ok(())
+        })
+        .await?;
+        // F4: PostgreSQL of the primary is frozen and goes on; nothing that it acknowledges is lost.
+        under_load(lab, "f4_the_primary_is_frozen_for_a_while", async |lab| {
+            lab.signal_postgres("atl-db-1", Signal::STOP);
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            lab.signal_postgres("atl-db-1", Signal::CONT);
+            in_sync(lab, "atl-db-1").await
+        })
+        .await?;
+        // F7: the mirror is killed with its agent and stays away: the pool goes on, exposed, on record; back, it is waited for again.
+        under_load(lab, "f7_the_mirror_is_lost_and_comes_back", async |lab| {
+            lab.signal("atl-db-2", Signal::KILL)?;
+            lab.kill_postgres("atl-db-2");
+            lab.until("atl-db-1", "go on exposed", LIMIT, |r| r.protection == Protection::Exposed && r.serves())
+                .await?;
+            lab.start_again("atl-db-2", None).await?;
+            in_sync(lab, "atl-db-1").await
+        })
+        .await?;
+        // F10: the witness dies: the service does not notice.
+        under_load(lab, "f10_the_witness_dies", async |lab| {
+            lab.signal("witness", Signal::KILL)?;
+            lab.start_again("witness", None).await
+        })
+        .await?;
+        // F8: primary and mirror are killed together; the right one comes back as primary.
+        under_load(lab, "f8_primary_and_mirror_are_killed_together", async |lab| {
+            lab.kill_postgres("atl-db-1");
+            lab.kill_postgres("atl-db-2");
+            in_sync(lab, "atl-db-1").await
+        })
+        .await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn f20_a_lost_site_that_comes_back_is_fenced() {
+    in_lab(async |lab| {
+        lab.kill("atl")?;
+        fail_over(lab, 1_000).await?;
+        // Its agents come back; its primary holds an older epoch.
+        for short in ["atl-db-1", "atl-db-2"] {
+            lab.start_again(short, None).await?;
+        }
+        lab.until("atl-db-1", "be fenced", LIMIT, |r| matches!(r.place, Place::Fenced { held: 1, .. }) && !r.is_up())
+            .await?;
+        ensure!(lab.postgres("atl-db-1").is_empty(), "PostgreSQL of the old primary runs");
+        // By hand it does not come to serve either: nobody is let in, and nothing is acknowledged.
+        let refused = lab.holdfast(["instance", "start", "atl-db-1.litwareinc.com"]).await;
+        ensure!(refused.is_err_and(|e| format!("{e:#}").contains("holds epoch")), "it was started");
+        in_sync(lab, "bos-db-1").await
+    });
+}
+
+#[test]
+fn f42_two_operators_cannot_fail_over_at_once_and_nothing_is_begun_without_evidence() {
+    in_lab(async |lab| {
+        // The site is alive: the plan is red, and the run refused with nothing changed.
+        let refused = lab
+            .holdfast([
+                "failover",
+                "run",
+                "--yes",
+                "--fence",
+                "attested:the site is said to be gone",
+                "--accept-loss",
+                "1000",
+            ])
+            .await;
+        let why = format!("{:#}", refused.err().context("a site that is alive was failed over from")?);
+        ensure!(why.contains("other-site-is-gone"), "{why}");
+        in_sync(lab, "atl-db-1").await?;
+        lab.kill("atl")?;
+        // Step 1 is done and the operation stays open: another one is refused, with who and when.
+        let fence = "attested:every process of the site was ended";
+        lab.holdfast(["failover", "step", "1", "--fence", fence]).await?;
+        let second = lab.holdfast(["failover", "run", "--yes", "--fence", fence, "--accept-loss", "1000"]).await;
+        let why = format!("{:#}", second.err().context("two failovers run")?);
+        ensure!(why.contains("is not over"), "{why}");
+        // Step 4 before 2 and 3 is refused.
+        let early = lab.holdfast(["failover", "step", "4"]).await;
+        ensure!(early.is_err_and(|e| format!("{e:#}").contains("comes first")), "a step was done before its time");
+        // F43: given up, the backup follows again as before.
+        lab.holdfast(["failover", "abort"]).await?;
+        lab.until("bos-db-1", "follow again", LIMIT, |r| matches!(&r.place, Place::Standby { upstream: Some(_), .. }))
+            .await?;
+        // More would be lost than is accepted: it stops before the point of no return, and says so.
+        let refused = lab.holdfast(["failover", "run", "--yes", "--fence", fence, "--accept-loss", "0"]).await;
+        if refused.is_err() {
+            let view = lab.report("bos-db-1").await?.operation.context("an operation")?;
+            ensure!(view.state == OperationState::Asks && view.unchanged.contains("standby still"), "{view:#?}");
+            lab.holdfast(["failover", "resume", "--accept-loss", "1000"]).await?;
+        }
+        in_sync(lab, "bos-db-1").await
+    });
+}
+
+/// Where an agent may die, in the order in which it comes there.
+const ALL_PLACES: [&str; 5] = ["before-intent", "intent-written", "acted", "observed", "done-written"];
+
+/// The steps of a failover in their order, and whether they have to act: of some the outcome is there, or only has to be looked at.
+const STEPS: [(&str, bool); 15] = [
+    ("check", false),
+    ("fence", false),
+    ("end-shipping", true),
+    ("copy", false),
+    ("apply", true),
+    ("confirm", false),
+    ("close", false),
+    ("claim", true),
+    ("promote", true),
+    ("epoch", true),
+    ("state", true),
+    ("servers", true),
+    ("mirror", true),
+    ("seal", false),
+    ("report", false),
+];
+
+#[test]
+fn f40_the_agent_dies_before_and_after_everything_that_a_failover_writes_or_does() {
+    in_lab(async |lab| {
+        lab.kill("atl")?;
+        let mut deaths = 0;
+        let fence = "attested:every process of the site was ended";
+        for (step, acts) in STEPS {
+            let places = if acts { &ALL_PLACES[..] } else { &ALL_PLACES[3..] };
+            for place in places {
+                let failpoint = format!("failover.{step}.{place}");
+                let _ = lab.signal("bos-db-1", Signal::KILL);
+                lab.start_again("bos-db-1", Some(&failpoint)).await?;
+                lab.until("bos-db-1", "answer", LIMIT, |_| true).await?;
+                let mut command = if deaths == 0 {
+                    vec!["failover", "run", "--yes", "--fence", fence]
+                } else {
+                    vec!["failover", "resume"]
+                };
+                command.extend(["--accept-loss", "1000"]);
+                // The command waits for an agent that does not come back; whoever watches has no part in it.
+                let dead = async {
+                    while lab.runs("bos-db-1") {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                };
+                tokio::select! {
+                    ran = lab.holdfast(command) => {
+                        let ran = ran.with_context(|| failpoint.clone())?;
+                        // The last steps may have come about by themselves in one of the earlier lives.
+                        ensure!(ran["state"] == "done" && step == "seal", "{failpoint} was not reached: {ran}");
+                    }
+                    () = dead => deaths += 1,
+                }
+            }
+        }
+        let _ = lab.signal("bos-db-1", Signal::KILL);
+        lab.start_again("bos-db-1", None).await?;
+        lab.until("bos-db-1", "answer", LIMIT, |_| true).await?;
+        let open = lab.report("bos-db-1").await?.operation.is_some_and(|o| !o.state.is_over());
+        if open {
+            lab.holdfast(["failover", "resume"]).await?;
+        }
+        println!("{deaths} deaths");
+        ensure!(deaths > 40, "only {deaths} places were reached");
+        check_outcome(lab).await
+    });
+}
+
+async fn check_outcome(lab: &Lab) -> Result<()> {
+    in_sync(lab, "bos-db-1").await?;
+    let report = lab.report("bos-db-1").await?;
+    // Promoted once: one opening for its epoch, and the next timeline after those that were reserved.
+    let ours: Vec<_> = report.openings.iter().filter(|o| o.holder == report.instance).collect();
+    ensure!(ours.len() == 1 && report.epoch() == 1_000, "{:?}", report.openings);
+    let view = report.operation.context("an operation")?;
+    ensure!(view.state == OperationState::Done, "{view:#?}");
+    Ok(())
+}
+
+async fn fail_over(lab: &Lab, accept: u64) -> Result<Value> {
+    let accept = accept.to_string();
+    let fence = "attested:every process of the site was ended";
+    lab.holdfast(["failover", "run", "--yes", "--fence", fence, "--accept-loss", &accept]).await
+}
