@@ -148,3 +148,24 @@ pub(crate) async fn phase_in_database(agent: &Agent) -> Result<Option<PoolPhase>
 pub(crate) fn is_open(agent: &Agent) -> Result<bool, StepError> {
     Ok(agent.instance().access().map_err(refused)? == Access::Open)
 }
+
+/// Sets the servers that take clients, in the database of this instance. One that is in another site than the database is refused, unless `far`: each
+/// message would go there and back.
+pub(crate) async fn set_active(agent: &Agent, wanted: &[String], far: bool) -> Told<()> {
+    for name in wanted {
+        let place = agent.topology().servers.iter().find(|s| s.name == *name);
+        let place = place.ok_or_else(|| format!("the topology names no server {name}"))?;
+        if place.site != agent.site() && !far {
+            return Err(format!(
+                "{name} is in {}, far from the database: choose servers of {}, or insist with --far",
+                place.site,
+                agent.site()
+            ));
+        }
+    }
+    let client = agent.instance().sql("mgc").await.map_err(|e| e.to_string())?;
+    match takeover::set_active(&client, wanted).await {
+        Ok(()) | Err(TakeOverError::NoPool) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,8 +1,8 @@
 //! What can be typed: the commands, and what is common to all of them. Each noun's verbs stand in its own file of [`crate::commands`].
 
 use crate::commands::{
-    agent, audit, backup, category, completion, config, db, export, failover, group, import, instance, message, mirror, pki,
-    pool, restore, room, serve, status, store, token, topology, user, verify, wal,
+    agent, audit, backup, category, completion, config, db, export, failover, group, import, instance, lab, message,
+    mirror, pki, pool, restore, room, serve, shell, status, store, token, topology, user, verify, wal,
 };
 use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand};
@@ -142,6 +142,11 @@ pub(crate) enum Command {
     /// The write-ahead log between two sites: what PostgreSQL runs, and what lies on a share
     #[command(subcommand)]
     Wal(wal::Verb),
+    /// Two sites: the lines of the old runbook, as they stand
+    Shell(shell::Args),
+    /// Both sites on this machine, to look at, to rehearse and to measure
+    #[command(subcommand)]
+    Lab(lab::Verb),
     /// How the server is
     Status(status::Args),
     /// Who changed what: users, groups, categories, rooms

@@ -12,6 +12,7 @@ pub(crate) mod failover;
 pub(crate) mod group;
 pub(crate) mod import;
 pub(crate) mod instance;
+pub(crate) mod lab;
 pub(crate) mod message;
 pub(crate) mod mirror;
 pub(crate) mod pki;
@@ -21,6 +22,7 @@ pub(crate) mod room;
 pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod shared;
+pub(crate) mod shell;
 pub(crate) mod sites;
 pub(crate) mod status;
 pub(crate) mod store;
@@ -102,14 +104,20 @@ async fn dispatch(command: Command, context: Context) -> Result<Exit> {
         Command::Store(verb) => Box::pin(store::run(verb, &context)).await,
         Command::Audit(args) => Box::pin(audit::run(&args, &context)).await,
         Command::Agent(args) => Box::pin(agent::run_agent(&args, &context.config().log)).await,
-        Command::Witness(args) => Box::pin(agent::run_witness(&args, &context.config().server.data, &context.config().log)).await,
+        Command::Witness(args) => {
+            Box::pin(agent::run_witness(&args, &context.config().server.data, &context.config().log)).await
+        }
         Command::Instance(verb) => Box::pin(instance::run(verb, context.out)).await,
         Command::Mirror(verb) => Box::pin(mirror::mirror(verb, context.out)).await,
         Command::Switchover(args) => Box::pin(mirror::switchover(args, context.out)).await,
         Command::Shipping(verb) => Box::pin(mirror::shipping(verb, context.out)).await,
+        Command::Shell(args) => Box::pin(shell::run(args, context.out)).await,
         Command::Failover(verb) => Box::pin(failover::run(verb, context.out)).await,
+        Command::Lab(verb) => Box::pin(lab::run(verb, context.out)).await,
         // Done before a runtime was needed.
-        Command::Config(_) | Command::Completion(_) | Command::Wal(_) | Command::Pki(_) | Command::Topology(_) => Ok(Exit::Done),
+        Command::Config(_) | Command::Completion(_) | Command::Wal(_) | Command::Pki(_) | Command::Topology(_) => {
+            Ok(Exit::Done)
+        }
     }
 }
 

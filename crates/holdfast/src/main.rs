@@ -20,6 +20,7 @@ mod irc_log;
 mod output;
 mod progress;
 mod resolve;
+mod stages;
 mod walk;
 
 use clap::Parser;

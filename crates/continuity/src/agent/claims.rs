@@ -131,7 +131,7 @@ impl Agent {
         if let Some(witness) = &self.witness {
             match witness.register().await {
                 Ok(register) if register.relearning.is_some() => {
-                    troubles.push("the witness has lost its memory".to_owned())
+                    troubles.push("the witness has lost its memory".to_owned());
                 }
                 Ok(register) => {
                     if register.epoch == self.memory.now().epoch() && register.holder == self.me.name {

@@ -2,7 +2,7 @@
 
 use super::claims::Confirmed;
 use super::report::Holds;
-use super::state::{Fetch, Place};
+use super::state::{Fetch, Place, Remembered};
 use super::{Agent, RELOAD, STARTING, STOPPING, Told, lock, said};
 use crate::register::Protection;
 use holdfast_instance::{Access, Boot, Dynamic, Phase, Progress, Stop, Sync};
@@ -82,7 +82,7 @@ impl Agent {
             Place::Standby { upstream, fetch } => self.keep_standby(upstream.as_deref(), *fetch).await,
             Place::Primary => match remembered.newest() {
                 Some(newest) if newest.holder != self.me.name => {
-                    let held = remembered.claims.iter().rfind(|c| c.holder == self.me.name).map_or(0, |c| c.epoch);
+                    let held = held_by(&remembered, &self.me.name);
                     let why = format!("fenced: {} holds epoch {} ({})", newest.holder, newest.epoch, newest.by);
                     self.fence(held, why).await?;
                     Ok(String::new())
@@ -190,7 +190,7 @@ impl Agent {
             return match confirmed {
                 Confirmed::Theirs(claim) => {
                     let why = format!("fenced: {} holds epoch {} ({})", claim.holder, claim.epoch, claim.by);
-                    let held = self.memory.now().epoch();
+                    let held = held_by(&self.memory.now(), &self.me.name);
                     self.learn(&holdfast_wal::Lineage::new(vec![claim], vec![]))?;
                     self.fence(held, why).await?;
                     Ok(String::new())
@@ -247,6 +247,11 @@ impl Agent {
         };
         Dynamic { upstream: None, sync }
     }
+}
+
+/// The newest epoch that an instance held.
+fn held_by(remembered: &Remembered, name: &str) -> u64 {
+    remembered.claims.iter().rfind(|c| c.holder == name).map_or(0, |c| c.epoch)
 }
 
 fn waits_fenced(troubles: &str) -> String {

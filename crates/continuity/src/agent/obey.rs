@@ -49,6 +49,17 @@ impl Agent {
                 self.remember(|m| m.mirrored = wanted)?;
                 Ok(Obeyed::says(if wanted { "a mirror is wanted" } else { "no mirror is wanted" }))
             }
+            Order::Servers { active, far } => {
+                if !self.is_holder(&self.memory.now()) {
+                    return Err(format!("{} does not hold the newest epoch", self.me.name));
+                }
+                crate::doing::set_active(self, &active, far).await?;
+                Ok(Obeyed::says(if active.is_empty() {
+                    "no server takes clients".into()
+                } else {
+                    format!("active: {}", active.join(", "))
+                }))
+            }
             Order::Hear { .. } => Ok(Obeyed::says("heard")),
         };
         self.look().await;

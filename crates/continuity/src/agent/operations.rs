@@ -265,7 +265,7 @@ fn procedure(spec: &Spec, agent: &Arc<Agent>) -> Arc<dyn Procedure> {
     match spec {
         Spec::Failover(options) => Arc::new(Failover::new(Arc::clone(agent), options.clone())),
         Spec::Switchover(options) => Arc::new(Switchover::new(Arc::clone(agent), options.clone())),
-        Spec::Mirror(options) => Arc::new(InstallMirror::new(Arc::clone(agent), options.clone())),
+        Spec::Mirror(options) => Arc::new(InstallMirror::new(Arc::clone(agent), *options)),
     }
 }
 

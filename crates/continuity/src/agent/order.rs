@@ -55,6 +55,13 @@ pub enum Order {
         /// Whether it is wanted.
         wanted: bool,
     },
+    /// Set the servers that take clients.
+    Servers {
+        /// By name, in the order in which clients try them.
+        active: Vec<String>,
+        /// Also one that is in another site than the database.
+        far: bool,
+    },
     /// Hear of a claim, and of where a timeline was opened.
     Hear {
         /// The claims.

@@ -755,23 +755,7 @@ impl Step for SetActive {
 
     async fn act(&self, _: &Memory) -> Result<(), StepError> {
         let Of { agent, options } = &self.0;
-        let wanted = self.wanted();
-        for name in &wanted {
-            let place = agent.topology().servers.iter().find(|s| s.name == *name);
-            let place = place.ok_or_else(|| StepError::refused(format!("the topology names no server {name}")))?;
-            if place.site != agent.site() && !options.far {
-                return Err(StepError::refused(format!(
-                    "{name} is in {}, far from the database: choose servers of {}, or insist with --far",
-                    place.site,
-                    agent.site()
-                )));
-            }
-        }
-        let client = agent.instance().sql("mgc").await.map_err(refused)?;
-        match takeover::set_active(&client, &wanted).await {
-            Ok(()) | Err(takeover::TakeOverError::NoPool) => {}
-            Err(error) => return Err(refused(error)),
-        }
+        doing::set_active(agent, &self.wanted(), options.far).await?;
         agent.tell_shortly(agent.name(), Order::Access { to: Access::Open }).await?;
         Ok(())
     }

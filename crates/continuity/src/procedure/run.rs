@@ -183,9 +183,11 @@ impl Operation {
 
     /// Whether the point of no return lies behind, or may.
     pub fn is_past_return(&self) -> bool {
-        let of = |step: &&Box<dyn Step>| step.is_point_of_no_return();
-        let last = self.procedure.steps().iter().filter(of).filter_map(|s| self.journal.last_of(s.name()));
-        last.into_iter().any(|r| !matches!(r.phase, Phase::Undone))
+        let crossed = |step: &dyn Step| {
+            step.is_point_of_no_return()
+                && self.journal.last_of(step.name()).is_some_and(|r| !matches!(r.phase, Phase::Undone))
+        };
+        self.procedure.steps().iter().any(|step| crossed(step.as_ref()))
     }
 
     /// Undoes what was done, last first.

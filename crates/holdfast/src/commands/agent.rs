@@ -44,12 +44,16 @@ pub(crate) async fn run_agent(args: &AgentArgs, log: &Log) -> Result<Exit> {
     start_log(log)?;
     let sites = SiteArgs { topology: args.topology.clone(), identity: args.identity.clone().unwrap_or_default() };
     let topology = sites.topology()?;
-    let place = topology.instance(&args.instance).ok_or_else(|| refused(format!("the topology names no instance {}", args.instance)))?;
+    let place = topology
+        .instance(&args.instance)
+        .ok_or_else(|| refused(format!("the topology names no instance {}", args.instance)))?;
     let dir = args.identity.clone().unwrap_or_else(|| place.data.join("identity"));
     let identity = holdfast_pki::Identity::load(dir).map_err(|e| unavailable(e.to_string()))?;
     let binary = std::env::current_exe().context("finding this program's own file, which PostgreSQL will call")?;
     let shutdown = until_told()?;
-    holdfast_continuity::agent::run(topology, &args.instance, identity, &binary, shutdown).await.map_err(unavailable)?;
+    holdfast_continuity::agent::run(topology, &args.instance, identity, &binary, shutdown)
+        .await
+        .map_err(unavailable)?;
     Ok(Exit::Done)
 }
 

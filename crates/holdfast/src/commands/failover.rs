@@ -66,7 +66,9 @@ pub(crate) enum Verb {
         sites: SiteArgs,
     },
     /// Go on with what has stopped, or asks
-    #[command(after_help = "Also for a switchover or a mirror's set-up.\n\nExample:\n  holdfast failover resume --accept-loss 40")]
+    #[command(
+        after_help = "Also for a switchover or a mirror's set-up.\n\nExample:\n  holdfast failover resume --accept-loss 40"
+    )]
     Resume {
         #[command(flatten)]
         how: How,
@@ -188,15 +190,25 @@ async fn go(agents: &Agents, mut how: How, yes: bool, steal: Option<String>) -> 
     let target = target(agents).await?;
     if !yes {
         if !std::io::stdin().is_terminal() {
-            return Err(usage("there is nobody to be asked: give --yes with --fence and --accept-loss, or look first with --what-if"));
+            return Err(usage(
+                "there is nobody to be asked: give --yes with --fence and --accept-loss, or look first with --what-if",
+            ));
         }
         let plan = plan(agents, &how).await?;
         agents.out.hint(&plan_text(&plan));
         if how.fence.is_none() {
-            let said = ask(agents, &format!("Why can {} not take messages any more? (attested:TEXT, command or stand-down)", plan.from_site))?;
+            let said = ask(
+                agents,
+                &format!(
+                    "Why can {} not take messages any more? (attested:TEXT, command or stand-down)",
+                    plan.from_site
+                ),
+            )?;
             how.fence = Some(said.parse().map_err(refused)?);
         }
-        if ask(agents, &format!("To fail over to {}, type the name of the pool ({})", plan.to_site, plan.pool))? != plan.pool {
+        if ask(agents, &format!("To fail over to {}, type the name of the pool ({})", plan.to_site, plan.pool))?
+            != plan.pool
+        {
             return Err(refused("that is not the name of the pool: nothing was changed"));
         }
     } else if how.fence.is_none() || how.accept_loss.is_none() {
@@ -209,7 +221,10 @@ async fn go(agents: &Agents, mut how: How, yes: bool, steal: Option<String>) -> 
         let name = view.asks.as_ref().map(|q| text(&q.details, "answer")).unwrap_or_default();
         let said = ask(agents, &question)?;
         let answer = if name == "accept-loss" {
-            json!(said.parse::<u64>().map_err(|_| refused(format!("{said:?} is no number; `holdfast failover resume` asks again")))?)
+            json!(
+                said.parse::<u64>()
+                    .map_err(|_| refused(format!("{said:?} is no number; `holdfast failover resume` asks again")))?
+            )
         } else {
             serde_json::to_value(said.parse::<FenceSpec>().map_err(refused)?)?
         };
@@ -222,7 +237,11 @@ async fn step(agents: &Agents, number: u8, how: &How) -> Result<Exit> {
     let open = newest(agents).await?.filter(|v| v.kind == "failover" && !v.state.is_over());
     let view = match open {
         Some(view) => {
-            let undone = view.steps.iter().filter(|s| s.number > 0 && s.number < number).find(|s| s.state != holdfast_continuity::procedure::StepState::Done);
+            let undone = view
+                .steps
+                .iter()
+                .filter(|s| s.number > 0 && s.number < number)
+                .find(|s| s.state != holdfast_continuity::procedure::StepState::Done);
             if let Some(step) = undone {
                 return Err(refused(format!("step {} comes first and is not done: {}", step.number, step.title)));
             }
@@ -275,7 +294,14 @@ fn plan_text(plan: &Plan) -> String {
     let steps: Vec<String> = plan
         .steps
         .iter()
-        .map(|s| format!("  {}  {}{}", s.number, s.title, if s.point_of_no_return { "   <- no way back from here" } else { "" }))
+        .map(|s| {
+            format!(
+                "  {}  {}{}",
+                s.number,
+                s.title,
+                if s.point_of_no_return { "   <- no way back from here" } else { "" }
+            )
+        })
         .collect();
     format!(
         "Fail over {} from {} to {}: {} would be primary, under epoch {} (now {})\n\
@@ -315,15 +341,27 @@ fn view_text(view: &OperationView) -> String {
     };
     let steps: Vec<String> = view.steps.iter().map(step_line).collect();
     let asks = view.asks.as_ref().map_or_else(String::new, |q| format!("\n{}", visible(&q.text)));
-    format!("{} {state} (begun by {} at {}, on {})\n{}\n{}{asks}", view.title, view.by, view.begun.strftime("%Y-%m-%d %H:%M:%S UTC"), view.instance, steps.join("\n"), view.unchanged)
-        .trim_end()
-        .to_owned()
+    format!(
+        "{} {state} (begun by {} at {}, on {})\n{}\n{}{asks}",
+        view.title,
+        view.by,
+        view.begun.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        view.instance,
+        steps.join("\n"),
+        view.unchanged
+    )
+    .trim_end()
+    .to_owned()
 }
 
 fn outcome_text(view: &OperationView) -> String {
     let r = &view.result;
     let seconds: u64 = view.steps.iter().filter_map(|s| s.ms).sum();
-    let fence = format!("{} ({})", text(&r["fence"], "given"), if r["fence"]["verified"] == true { "verified" } else { "not verified by a machine" });
+    let fence = format!(
+        "{} ({})",
+        text(&r["fence"], "given"),
+        if r["fence"]["verified"] == true { "verified" } else { "not verified by a machine" }
+    );
     format!(
         "{} is live: {} takes writes under epoch {}, timeline {} from {} on\n\
          Lost       {}\nFence      {fence}\nProtection {}\nActive     {}\nSteps took {:.2} s\nJournal    {} on {}",

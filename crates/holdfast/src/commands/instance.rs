@@ -31,7 +31,9 @@ pub(crate) enum Verb {
         sites: SiteArgs,
     },
     /// Show all of them: roles, positions, what they wait for
-    #[command(after_help = "BEHIND is how much of the log it has not got yet, and the messages that are in it.\n\nExample:\n  holdfast instance list")]
+    #[command(
+        after_help = "BEHIND is how much of the log it has not got yet, and the messages that are in it.\n\nExample:\n  holdfast instance list"
+    )]
     List {
         #[command(flatten)]
         sites: SiteArgs,
@@ -53,7 +55,9 @@ pub(crate) enum Verb {
         sites: SiteArgs,
     },
     /// Stop one in order; it stays down until it is started
-    #[command(after_help = "A primary that is stopped ends the service: switch over first.\n\nExample:\n  holdfast instance stop atl-db-2.litwareinc.com --what-if")]
+    #[command(
+        after_help = "A primary that is stopped ends the service: switch over first.\n\nExample:\n  holdfast instance stop atl-db-2.litwareinc.com --what-if"
+    )]
     Stop {
         /// Its name
         name: String,
@@ -92,7 +96,9 @@ pub(crate) async fn run(verb: Verb, out: Output) -> Result<Exit> {
             let seen = agents.look().await?;
             let is_primary = seen.report(&name).is_some_and(|r| r.place == Place::Primary);
             if is_primary && !primary {
-                return Err(refused(format!("{name} is the primary: switch over first (`holdfast switchover`), or insist with --primary")));
+                return Err(refused(format!(
+                    "{name} is the primary: switch over first (`holdfast switchover`), or insist with --primary"
+                )));
             }
             if what_if.what_if {
                 return Ok(would_change(out, &[format!("stop {name}")]));
@@ -110,7 +116,11 @@ async fn obey(agents: &Agents, name: &str, order: &Order) -> Result<Exit> {
 
 async fn list(agents: &Agents) -> Result<Exit> {
     let seen = agents.look().await?;
-    let items: Vec<Value> = seen.reports.iter().map(|(place, report)| item(&seen, &place.name, &place.site, report.as_ref().ok())).collect();
+    let items: Vec<Value> = seen
+        .reports
+        .iter()
+        .map(|(place, report)| item(&seen, &place.name, &place.site, report.as_ref().ok()))
+        .collect();
     let value = json!({ "pool": agents.topology.pool.fqdn, "epoch": seen.epoch, "primary": seen.roles.primary.name, "items": items });
     agents.out.value(&value, |value| {
         format!(
@@ -169,7 +179,11 @@ fn behind(v: &Value) -> String {
     match (v["behind_bytes"].as_u64(), v["behind_entries"].as_i64()) {
         (Some(0), Some(0)) => "nothing".into(),
         (Some(bytes), entries) => {
-            let size = if bytes >= 10 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes.div_ceil(1 << 10)) };
+            let size = if bytes >= 10 << 20 {
+                format!("{} MiB", bytes >> 20)
+            } else {
+                format!("{} KiB", bytes.div_ceil(1 << 10))
+            };
             entries.map_or_else(|| size.clone(), |n| format!("{size}, {n} messages"))
         }
         _ => String::new(),

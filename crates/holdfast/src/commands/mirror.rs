@@ -32,7 +32,9 @@ pub(crate) enum Mirror {
         sites: SiteArgs,
     },
     /// Go on without the mirror, on record, and stop it
-    #[command(after_help = "What is acknowledged from then on is on one machine only.\n\nExample:\n  holdfast mirror remove --what-if")]
+    #[command(
+        after_help = "What is acknowledged from then on is on one machine only.\n\nExample:\n  holdfast mirror remove --what-if"
+    )]
     Remove {
         #[command(flatten)]
         what_if: WhatIf,
@@ -72,13 +74,17 @@ pub(crate) enum Shipping {
         sites: SiteArgs,
     },
     /// Prove that what lies on the share is whole, from where the backup is to its end
-    #[command(after_help = "Exit code 1: a file is missing, cut, changed or foreign; each is named.\n\nExample:\n  holdfast shipping verify")]
+    #[command(
+        after_help = "Exit code 1: a file is missing, cut, changed or foreign; each is named.\n\nExample:\n  holdfast shipping verify"
+    )]
     Verify {
         #[command(flatten)]
         sites: SiteArgs,
     },
     /// Let the backup receive and apply nothing more
-    #[command(after_help = "The primary goes on shipping. `resume` takes it up again.\n\nExample:\n  holdfast shipping cancel --what-if")]
+    #[command(
+        after_help = "The primary goes on shipping. `resume` takes it up again.\n\nExample:\n  holdfast shipping cancel --what-if"
+    )]
     Cancel {
         #[command(flatten)]
         what_if: WhatIf,
@@ -118,7 +124,10 @@ async fn install(agents: &Agents, site: Option<&str>, what_if: WhatIf) -> Result
     let other = agents.topology.instances_of(&of.site).find(|i| i.name != of.name);
     let other = other.ok_or_else(|| refused(format!("the topology names no other instance in {}", of.site)))?;
     if what_if.what_if {
-        return Ok(would_change(agents.out, &[format!("copy {} to {}, verify it, and let it follow", of.name, other.name)]));
+        return Ok(would_change(
+            agents.out,
+            &[format!("copy {} to {}, verify it, and let it follow", of.name, other.name)],
+        ));
     }
     let view = agents.carry_out(&of.name, Spec::Mirror(MirrorOptions::default())).await?;
     agents.out.value(&serde_json::to_value(&view)?, |_| format!("{} has its mirror: {}.", of.name, other.name));
@@ -130,7 +139,10 @@ async fn remove(agents: &Agents, what_if: WhatIf) -> Result<Exit> {
     let primary = seen.roles.primary.name.clone();
     let mirror = seen.roles.mirror.map(|m| m.name.clone()).ok_or_else(|| refused("there is no mirror"))?;
     if what_if.what_if {
-        return Ok(would_change(agents.out, &[format!("let commits on {primary} wait for no mirror"), format!("stop {mirror}")]));
+        return Ok(would_change(
+            agents.out,
+            &[format!("let commits on {primary} wait for no mirror"), format!("stop {mirror}")],
+        ));
     }
     agents.order(&primary, &Order::Mirror { wanted: false }).await?;
     let exposed = async {
@@ -142,9 +154,9 @@ async fn remove(agents: &Agents, what_if: WhatIf) -> Result<Exit> {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), exposed)
-        .await
-        .map_err(|_| refused("the primary waits for its mirror still: see `holdfast instance list`; the mirror was left running"))??;
+    tokio::time::timeout(std::time::Duration::from_secs(60), exposed).await.map_err(|_| {
+        refused("the primary waits for its mirror still: see `holdfast instance list`; the mirror was left running")
+    })??;
     let obeyed = agents.order(&mirror, &Order::Stop).await?;
     agents.out.value(&json!({ "primary": primary, "mirror": mirror, "told": obeyed.told }), |v| {
         format!("{} goes on alone, exposed; {} is stopped.", text(v, "primary"), text(v, "mirror"))
@@ -160,9 +172,19 @@ async fn status(agents: &Agents) -> Result<Exit> {
     let item = mirror.map(|m| item(&seen, &m.name, &m.site, seen.report(&m.name)));
     let value = json!({ "primary": seen.roles.primary.name, "protection": protection, "mirror": item, "note": primary.map(|p| p.note.clone()) });
     agents.out.value(&value, |v| {
-        let mirror = if v["mirror"].is_null() { "none".into() } else { format!("{}, {}", text(&v["mirror"], "name"), text(&v["mirror"], "is")) };
+        let mirror = if v["mirror"].is_null() {
+            "none".into()
+        } else {
+            format!("{}, {}", text(&v["mirror"], "name"), text(&v["mirror"], "is"))
+        };
         let protection = v["protection"].as_str().unwrap_or("not known: the primary does not answer");
-        format!("Primary     {}\nMirror      {mirror}\nProtection  {protection}\n{}", text(v, "primary"), text(v, "note")).trim_end().to_owned()
+        format!(
+            "Primary     {}\nMirror      {mirror}\nProtection  {protection}\n{}",
+            text(v, "primary"),
+            text(v, "note")
+        )
+        .trim_end()
+        .to_owned()
     });
     Ok(if protection == Some("in sync") { Exit::Done } else { Exit::Refused })
 }
@@ -171,13 +193,17 @@ async fn status(agents: &Agents) -> Result<Exit> {
 pub(crate) async fn switchover(args: Switchover, out: Output) -> Result<Exit> {
     let agents = args.sites.agents(out)?;
     let seen = agents.look().await?;
-    let mirror = seen.roles.mirror.map(|m| m.name.clone()).ok_or_else(|| refused("there is no mirror to switch over to"))?;
+    let mirror =
+        seen.roles.mirror.map(|m| m.name.clone()).ok_or_else(|| refused("there is no mirror to switch over to"))?;
     let to = args.to.unwrap_or_else(|| mirror.clone());
     if to != mirror {
         return Err(refused(format!("within a site the roles are changed with the mirror, which is {mirror}")));
     }
     if args.what_if.what_if {
-        let changes = [format!("stop {} in order", seen.roles.primary.name), format!("make {to} the primary, under epoch {}", seen.epoch + 1)];
+        let changes = [
+            format!("stop {} in order", seen.roles.primary.name),
+            format!("make {to} the primary, under epoch {}", seen.epoch + 1),
+        ];
         return Ok(would_change(out, &changes));
     }
     let view = agents.carry_out(&to, Spec::Switchover(SwitchoverOptions::default())).await?;
@@ -200,7 +226,9 @@ pub(crate) async fn shipping(verb: Shipping, out: Output) -> Result<Exit> {
                 return Ok(would_change(out, &[format!("let {backup} receive and apply nothing more")]));
             }
             let obeyed = agents.order(&backup, &Order::Follow { upstream: None, fetch: Fetch::Closed }).await?;
-            out.value(&json!({ "backup": backup, "told": obeyed.told }), |v| format!("{}: {}.", text(v, "backup"), text(v, "told")));
+            out.value(&json!({ "backup": backup, "told": obeyed.told }), |v| {
+                format!("{}: {}.", text(v, "backup"), text(v, "told"))
+            });
             Ok(Exit::Done)
         }
         Shipping::Resume { what_if, sites } => resume(&sites.agents(out)?, what_if).await,
@@ -221,7 +249,8 @@ async fn resume(agents: &Agents, what_if: WhatIf) -> Result<Exit> {
     let report = seen.report(&name).ok_or_else(|| refused(format!("the agent of {name} does not answer")))?;
     let empty = report.place == Place::Empty;
     // It is copied from whom it will follow: what it has must be on the mirror already.
-    let from = seen.roles.upstream_of(&name).map(|u| u.name.clone()).ok_or_else(|| refused("there is nobody to copy from"))?;
+    let from =
+        seen.roles.upstream_of(&name).map(|u| u.name.clone()).ok_or_else(|| refused("there is nobody to copy from"))?;
     if what_if.what_if {
         let copy = empty.then(|| format!("copy {from} to {name}, and verify it"));
         let follow = format!("let {name} follow {}", upstream.as_deref().unwrap_or("the share alone"));
@@ -232,7 +261,9 @@ async fn resume(agents: &Agents, what_if: WhatIf) -> Result<Exit> {
         false => Order::Follow { upstream, fetch: Fetch::Follow },
     };
     let obeyed = agents.order(&name, &order).await?;
-    agents.out.value(&json!({ "backup": name, "told": obeyed.told }), |v| format!("{}: {}.", text(v, "backup"), text(v, "told")));
+    agents.out.value(&json!({ "backup": name, "told": obeyed.told }), |v| {
+        format!("{}: {}.", text(v, "backup"), text(v, "told"))
+    });
     Ok(Exit::Done)
 }
 
@@ -273,7 +304,13 @@ fn shipping_text(v: &Value) -> String {
     let share = match &v["share"] {
         Value::Null => "not known".into(),
         s if !s["trouble"].is_null() => format!("{}: {}", text(s, "where"), text(s, "trouble")),
-        s => format!("to {}, {}, newest {} s old ({})", text(s, "end"), amount(s), s["age_seconds"].as_f64().map_or_else(String::new, |a| format!("{a:.0}")), text(s, "where")),
+        s => format!(
+            "to {}, {}, newest {} s old ({})",
+            text(s, "end"),
+            amount(s),
+            s["age_seconds"].as_f64().map_or_else(String::new, |a| format!("{a:.0}")),
+            text(s, "where")
+        ),
     };
     let backup = match &v["backup"] {
         Value::Null => "none, or it does not answer".into(),

@@ -96,7 +96,8 @@ impl Agents {
         let reports: Vec<_> = self.topology.instances.iter().zip(answers).collect();
         let answered = || reports.iter().filter_map(|(_, r)| r.as_ref().ok());
         if answered().next().is_none() {
-            let why: Vec<String> = reports.iter().filter_map(|(_, r)| r.as_ref().err()).map(ToString::to_string).collect();
+            let why: Vec<String> =
+                reports.iter().filter_map(|(_, r)| r.as_ref().err()).map(ToString::to_string).collect();
             return Err(unavailable(format!(
                 "no agent answers: {}; see whether the agents run, and whether --topology and --identity are those of this pool",
                 why.join("; ")
@@ -106,7 +107,11 @@ impl Agents {
         let first = self.topology.first_primary().map(|i| i.name.clone());
         let holder = newest.map(|c| c.holder.clone()).or(first).unwrap_or_default();
         let roles = Roles::of(&self.topology, &holder);
-        let roles = roles.ok_or_else(|| refused(format!("{holder} is the primary, and this topology does not name it: use the one that the agents have")))?;
+        let roles = roles.ok_or_else(|| {
+            refused(format!(
+                "{holder} is the primary, and this topology does not name it: use the one that the agents have"
+            ))
+        })?;
         let epoch = newest.map_or(0, |c| c.epoch);
         Ok(Seen { reports, roles, epoch })
     }
@@ -124,7 +129,12 @@ impl Agents {
     }
 
     /// Has an agent do something.
-    pub(crate) async fn post<T: DeserializeOwned>(&self, instance: &str, path: &str, body: &(impl Serialize + Sync)) -> Result<T> {
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        instance: &str,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T> {
         self.remote(instance)?.post(path, body, DOING).await.map_err(failure)
     }
 
@@ -159,7 +169,9 @@ impl Agents {
             match remote.get::<Option<OperationView>>("/v1/operation", ASKING).await {
                 Ok(Some(view)) if view.id == begun.id => {
                     heard = Instant::now();
-                    for (step, said) in view.steps.iter().zip(said.iter_mut()).filter(|(step, said)| step.state != **said) {
+                    for (step, said) in
+                        view.steps.iter().zip(said.iter_mut()).filter(|(step, said)| step.state != **said)
+                    {
                         if matches!(step.state, StepState::Done | StepState::Failed | StepState::Undone) {
                             self.out.hint(&step_line(step));
                         }
@@ -170,11 +182,17 @@ impl Agents {
                     }
                 }
                 Ok(_) => {
-                    let what = format!("{} is not what {instance} carries out any more; see `holdfast failover status`", begun.title);
+                    let what = format!(
+                        "{} is not what {instance} carries out any more; see `holdfast failover status`",
+                        begun.title
+                    );
                     return Err(Failure::new(Exit::Unknown, what).into());
                 }
                 Err(error) if heard.elapsed() > SILENCE => {
-                    let what = format!("{} goes on, or waits, on {instance}, which does not answer ({error}); see `holdfast failover status`", begun.title);
+                    let what = format!(
+                        "{} goes on, or waits, on {instance}, which does not answer ({error}); see `holdfast failover status`",
+                        begun.title
+                    );
                     return Err(Failure::new(Exit::Unknown, what).into());
                 }
                 Err(_) => {}
@@ -225,6 +243,7 @@ pub(crate) fn rested(view: &OperationView, out: Output, resume: &str) -> Result<
 }
 
 /// What an agent's no comes to.
+#[allow(clippy::needless_pass_by_value, reason = "as `map_err` wants it")]
 pub(crate) fn failure(error: RemoteError) -> anyhow::Error {
     let exit = match &error {
         RemoteError::Unreachable { .. } | RemoteError::Refused { status: 503, .. } => Exit::Unavailable,

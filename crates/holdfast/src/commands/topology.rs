@@ -13,7 +13,9 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Check it as a whole; exit code 1 if something is wrong
-    #[command(after_help = "Every problem is named, with where it is and what would be right.\n\nExample:\n  holdfast topology check topology.toml")]
+    #[command(
+        after_help = "Every problem is named, with where it is and what would be right.\n\nExample:\n  holdfast topology check topology.toml"
+    )]
     Check {
         /// The file [default: --topology]
         file: Option<PathBuf>,
@@ -21,7 +23,9 @@ pub(crate) enum Verb {
         sites: SiteArgs,
     },
     /// Show what it says
-    #[command(after_help = "Who is what *now* is shown by `holdfast instance list`.\n\nExample:\n  holdfast topology show")]
+    #[command(
+        after_help = "Who is what *now* is shown by `holdfast instance list`.\n\nExample:\n  holdfast topology show"
+    )]
     Show {
         #[command(flatten)]
         sites: SiteArgs,
@@ -66,7 +70,12 @@ fn show(topology: &Topology, value: &Value) -> String {
     let items = |name: &str| value[name].as_array().cloned().unwrap_or_default();
     let instances = table(
         &items("instances"),
-        &[("INSTANCE", |v| text(v, "name")), ("SITE", |v| text(v, "site")), ("ROLE AT FIRST", |v| text(v, "role")), ("PORT", |v| text(v, "port"))],
+        &[
+            ("INSTANCE", |v| text(v, "name")),
+            ("SITE", |v| text(v, "site")),
+            ("ROLE AT FIRST", |v| text(v, "role")),
+            ("PORT", |v| text(v, "port")),
+        ],
     );
     let servers = table(
         &items("servers"),
