@@ -29,25 +29,21 @@ struct Health {
     /// Of `ready`: what the server is to its pool, `alone` or `active`.
     #[serde(skip_serializing_if = "Option::is_none")]
     standing: Option<&'static str>,
-    #[serde(flatten)]
-    pool: Option<PoolHealth>,
-}
-
-/// Of `ready`, in a pool: where it goes on.
-#[derive(Debug, Serialize, ToSchema)]
-struct PoolHealth {
-    /// The epoch of what the server hands out.
-    epoch: i64,
-    /// `normal` or `failed-over`.
-    state: &'static str,
-    /// The site in which the pool goes on; null where there are no sites.
+    /// Of `ready`, in a pool: the epoch of what the server hands out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<i64>,
+    /// Of `ready`, in a pool: `normal` or `failed-over`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    /// Of `ready`, in a pool of two sites: the site in which it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<String>,
 }
 
 /// Whether the process answers at all. Needs no sign-in.
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Health)))]
 async fn is_live() -> Json<Health> {
-    Json(Health { status: "live", standing: None, pool: None })
+    Json(Health { status: "live", standing: None, epoch: None, state: None, site: None })
 }
 
 /// What is wrong with the database, if anything is; a full disk has a code of its own.
@@ -90,10 +86,10 @@ async fn is_ready(State(door): State<Door>) -> Result<Json<Health>> {
     let standing = door.chat.standing();
     let why_not = match standing {
         Standing::Alone | Standing::Active => {
-            let epoch = door.chat.epoch();
-            let pool = door.chat.place();
-            let pool = pool.map(|place| PoolHealth { epoch, state: place.state.word(), site: place.site });
-            return Ok(Json(Health { status: "ready", standing: Some(standing.word()), pool }));
+            let place = door.chat.place();
+            let (epoch, state) = (place.as_ref().map(|_| door.chat.epoch()), place.as_ref().map(|p| p.state.word()));
+            let site = place.and_then(|p| p.site);
+            return Ok(Json(Health { status: "ready", standing: Some(standing.word()), epoch, state, site }));
         }
         Standing::Standby => "this server is a standby of its pool and takes no clients",
         Standing::Draining => {

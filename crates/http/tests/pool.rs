@@ -99,7 +99,7 @@ async fn a_standby_sends_everybody_elsewhere() {
     let admin = one.admin("root").await;
     assert_eq!(
         one.stranger().get("/health/ready").await.ok(),
-        json!({"status": "ready", "standing": "active", "epoch": 1, "state": "normal", "site": null})
+        json!({"status": "ready", "standing": "active", "epoch": 1, "state": "normal"})
     );
     set_active(&one, &["one"]).await;
     until_standing(&two, "standby").await;

@@ -204,9 +204,7 @@ impl Lab {
         let (begun, before) = (Instant::now(), load.acknowledged());
         while begun.elapsed() < length {
             let asked = Instant::now();
-            // The one that is ahead is asked first: it must not look nearer than it is.
-            let theirs = report(&agents[primary].1).await;
-            let own = report(&agents[backup].1).await;
+            let (theirs, own) = tokio::join!(report(&agents[primary].1), report(&agents[backup].1));
             if let (Ok(theirs), Ok(own)) = (&theirs, &own)
                 && let Some(lag) = Lag::between(theirs, own)
             {

@@ -22,8 +22,12 @@ use tokio::sync::{mpsc, watch};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, Notification, SimpleQueryMessage};
 
-/// For how long one host may take until it is known what it is.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// For how long a host may take to be reached at all. One whose machine is gone costs this to whoever must hear all.
+pub(super) const REACH: Duration = Duration::from_secs(2);
+/// For how long one of several may take until it is known what it is.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long the only one may.
+const PATIENCE_WITH_ONE: Duration = Duration::from_secs(10);
 /// For how long the host that was the database last is asked alone.
 const HEAD_START: Duration = Duration::from_millis(100);
 
@@ -47,6 +51,7 @@ pub(super) struct Host {
     pub(super) config: Config,
     /// Whom it is shown, and asked to show itself; `None`: without TLS.
     pub(super) identity: Option<Identity>,
+    patience: Duration,
     epochs: Arc<Epochs>,
     /// The epoch at which it was when it was asked last.
     epoch: AtomicI64,
@@ -86,11 +91,13 @@ pub(super) type Notified = Option<mpsc::UnboundedSender<Notification>>;
 impl Hosts {
     pub(super) fn new(hosts: Vec<(String, Config)>, identity: Option<&Identity>, epochs: Epochs) -> Arc<Hosts> {
         let (epochs, found) = (Arc::new(epochs), watch::Sender::new(()));
+        let patience = if hosts.len() == 1 { PATIENCE_WITH_ONE } else { PATIENCE };
         let host = |(name, config)| {
             Arc::new(Host {
                 name,
                 config,
                 identity: identity.cloned(),
+                patience,
                 epochs: Arc::clone(&epochs),
                 epoch: AtomicI64::new(0),
                 seen: Mutex::new(Seen::Never),
@@ -241,7 +248,7 @@ impl Hosts {
     /// Why a host is not the database, completing "it ...".
     pub(super) fn why(&self, host: &Host, trouble: &Trouble) -> String {
         match trouble {
-            Trouble::Silent => format!("does not answer within {} s", PATIENCE.as_secs()),
+            Trouble::Silent => format!("does not answer within {} s", host.patience.as_secs()),
             Trouble::Refused(error) if error.as_db_error().is_some() => format!("lets us not in ({})", plain(error)),
             Trouble::Refused(error) => format!("cannot be reached ({})", host.said(error)),
             Trouble::ReadOnly => "takes no writes: it is a standby, or was made read-only".into(),
@@ -313,7 +320,7 @@ impl Host {
             let (epoch, read_only) = session.standing().await?;
             Ok((session, epoch, read_only))
         };
-        let opened = tokio::time::timeout(PATIENCE, opening).await;
+        let opened = tokio::time::timeout(self.patience, opening).await;
         let (session, epoch, read_only) = opened.map_err(|_| Trouble::Silent)?.map_err(Trouble::Refused)?;
         let seen = if read_only { Seen::ReadOnly } else { Seen::Writable };
         self.note_epoch(epoch);

@@ -2,7 +2,7 @@
 
 use super::epochs::Epochs;
 use super::error::unavailable;
-use super::hosts::{Hosts, PATIENCE};
+use super::hosts::{Hosts, REACH};
 use super::migrate::SCHEMA;
 use crate::Result;
 use holdfast_pki::Identity;
@@ -164,7 +164,7 @@ fn alone(config: &Config, host: &Host, port: u16, address: Option<IpAddr>) -> Co
     one.ssl_mode(config.get_ssl_mode())
         .channel_binding(config.get_channel_binding())
         .application_name("holdfast")
-        .connect_timeout(PATIENCE)
+        .connect_timeout(REACH)
         .tcp_user_timeout(Duration::from_secs(15))
         .keepalives(true)
         .keepalives_idle(Duration::from_secs(10))

@@ -158,7 +158,7 @@ async fn nothing_is_written_under_an_epoch_that_is_over() {
     other.inner.sessions.execute("a test", "UPDATE pool SET epoch = epoch + 1", &[]).await.unwrap();
     let refused = ours.append(vec![draft(ROOM, ANA, say("late"))]).await;
     assert!(matches!(refused, Err(StoreError::Away { .. })), "{refused:?}");
-    assert_eq!(ours.condition(), Condition::OtherEpoch);
+    wait("the condition", || async { ours.condition() == Condition::OtherEpoch }).await;
     assert_eq!(ours.head(ROOM).await.unwrap().seq, Seq(1));
     ours.adopt_epoch().await.unwrap();
     put(&ours, ROOM, ANA, say("in time")).await;
