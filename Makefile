@@ -15,7 +15,8 @@ WEB_MODULES := web/node_modules/.package-lock.json
 # Where packaging/install.sh puts a newer Node.js when the system's is too old.
 export PATH := $(CURDIR)/target/tools/node_modules/.bin:$(PATH)
 
-.PHONY: help run lab test web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser clean
+
+.PHONY: help run lab test test-faults web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s "$$(printf '\t')"
@@ -57,6 +58,10 @@ test-rust: build-debug
 	else \
 	  $(CARGO) test --workspace --locked; \
 	fi
+
+test-faults: install-tools install-postgres web build-debug ## Every test of two sites, also those that take long
+	export HOLDFAST_BIN="$$(packaging/target-dir.sh)/debug/holdfast"; \
+	$(CARGO) nextest run --workspace --locked --run-ignored all -E 'package(holdfast-tests) & (binary(sites) | binary(sites_faults))'
 
 test-web: $(WEB_MODULES)
 	cd web && npm run --silent test

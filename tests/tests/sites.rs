@@ -97,6 +97,7 @@ fn a_site_is_lost_that_shipped_its_log_and_nothing_else() {
 }
 
 #[test]
+#[ignore = "takes some minutes: `make test-faults`"]
 fn five_switchovers_in_a_row_and_then_the_site_is_lost() {
     let said = OwnLab::new().demo(&["--switchovers", "5"]);
     assert_eq!(said["switchover_ms"].as_array().unwrap().len(), 5, "{said}");
