@@ -3,6 +3,7 @@
 use super::append::{Heads, insert_mentions, project};
 use super::directory::{self, Puts};
 use super::error::Work;
+use super::index::ERASING;
 use super::row::{entry, entry_columns};
 use super::session::Session;
 use crate::chaining::End;
@@ -20,8 +21,13 @@ pub(super) async fn rebuild(s: &Session) -> Work<()> {
     const ROOMS: &str = "SELECT room FROM room_head ORDER BY room";
     s.batch(
         "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
-         SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;
-         DELETE FROM amendment; DELETE FROM edit; DELETE FROM mention; UPDATE file SET seq = NULL;
+         SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;",
+    )
+    .await?;
+    // Who fills the search index takes what is emptied here in another order.
+    s.one(ERASING, &[]).await?;
+    s.batch(
+        "DELETE FROM amendment; DELETE FROM edit; DELETE FROM mention; UPDATE file SET seq = NULL;
          DELETE FROM search_block; DELETE FROM search_through; DELETE FROM search_again;",
     )
     .await?;
