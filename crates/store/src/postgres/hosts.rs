@@ -3,22 +3,20 @@
 //! That a host takes writes does not make it the right one: an old primary that returns, or is cut off with some of the servers, takes them too.
 //! The right one takes writes and is at the highest epoch that this server has heard of ([`super::epochs`]). The others are passed over, and told of.
 //!
-//! A host that is dead or silent must cost nothing while another is there. So whoever looks for the database asks the one that it was
-//! last, and a moment later all of them at once; the first that is right is taken.
+//! A host that is dead or silent must cost nothing while another is there. So a server watches each by itself ([`super::watch`]), and whoever needs a
+//! connection takes it from the one that was found, or waits a moment for one to be. A command, which watches nothing, asks all of them at once.
 
 use super::epochs::Epochs;
 use super::error::{away, plain, unavailable};
 use super::session::Session;
 use crate::{Result, StoreError};
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use holdfast_pki::Identity;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, Notification, SimpleQueryMessage};
 
@@ -28,8 +26,8 @@ pub(super) const REACH: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// For how long the only one may.
 const PATIENCE_WITH_ONE: Duration = Duration::from_secs(10);
-/// For how long the host that was the database last is asked alone.
-const HEAD_START: Duration = Duration::from_millis(100);
+/// For how long one that takes writes is waited for where hosts are watched. Whoever wants more asks again.
+const MOMENT: Duration = Duration::from_millis(250);
 
 /// All hosts, in the order of the address.
 pub(super) struct Hosts {
@@ -39,8 +37,12 @@ pub(super) struct Hosts {
     last: AtomicUsize,
     /// Whether one ever was.
     worked: AtomicBool,
+    /// Whether each host is watched.
+    watched: AtomicBool,
     /// Tells whoever is looking that one was found.
     found: watch::Sender<()>,
+    /// Tells whoever watches that one may not be what it was.
+    doubted: watch::Sender<()>,
 }
 
 /// One of them.
@@ -56,6 +58,8 @@ pub(super) struct Host {
     /// The epoch at which it was when it was asked last.
     epoch: AtomicI64,
     seen: Mutex<Seen>,
+    /// Why it did not answer, as it is to be told.
+    silence: Mutex<String>,
     found: watch::Sender<()>,
 }
 
@@ -101,11 +105,20 @@ impl Hosts {
                 epochs: Arc::clone(&epochs),
                 epoch: AtomicI64::new(0),
                 seen: Mutex::new(Seen::Never),
+                silence: Mutex::default(),
                 found: found.clone(),
             })
         };
         let all = hosts.into_iter().map(host).collect();
-        Arc::new(Hosts { all, epochs, last: AtomicUsize::new(0), worked: AtomicBool::new(false), found })
+        Arc::new(Hosts {
+            all,
+            epochs,
+            last: AtomicUsize::new(0),
+            worked: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
+            found,
+            doubted: watch::Sender::new(()),
+        })
     }
 
     /// All of them.
@@ -131,52 +144,67 @@ impl Hosts {
         stale.map(|host| format!("{} {}", host.name, self.why(host, &host.as_stale()))).collect()
     }
 
+    /// Says that each host is watched from now on, or no longer.
+    pub(super) fn set_watched(&self, watched: bool) {
+        self.watched.store(watched, Ordering::Release);
+    }
+
+    /// Wakes whoever watches when a host may not be what it was.
+    pub(super) fn doubts(&self) -> watch::Receiver<()> {
+        self.doubted.subscribe()
+    }
+
     /// Connects to the database.
     ///
     /// # Errors
     /// [`StoreError::Away`] with what each host said; [`StoreError::Unavailable`] where trying again would be of no use.
     pub(super) async fn open(&self, notified: &Notified) -> Result<Session> {
-        if !self.worked.load(Ordering::Acquire) {
-            return self.open_first(notified).await;
+        if self.watched.load(Ordering::Acquire) {
+            return self.open_found(notified).await;
         }
-        let mut found = self.found.subscribe();
-        let first = self.current().map_or(self.last.load(Ordering::Acquire), |host| self.index(host));
-        let mut rest: Vec<usize> = (0..self.all.len()).filter(|i| *i != first).collect();
-        let mut asked = FuturesUnordered::new();
-        asked.push(self.ask(first, notified));
-        let mut troubles = BTreeMap::new();
-        loop {
-            let patience = if rest.is_empty() { PATIENCE * 2 } else { HEAD_START };
-            tokio::select! {
-                answer = asked.next() => match answer {
-                    Some((i, Ok(session))) => {
-                        self.last.store(i, Ordering::Release);
-                        return Ok(session);
-                    }
-                    Some((i, Err(trouble))) => {
-                        troubles.insert(i, trouble);
-                    }
-                    None if rest.is_empty() => break,
-                    None => {}
-                },
-                // Whoever watches has seen one, maybe of those that were asked a moment too early.
-                Ok(()) = found.changed() => {
-                    if let Some(host) = self.current() {
-                        asked.push(self.ask(self.index(host), notified));
-                    }
-                }
-                () = tokio::time::sleep(patience) => {}
-            }
-            asked.extend(rest.drain(..).map(|i| self.ask(i, notified)));
+        if let Some(host) = self.current()
+            && let Ok(session) = host.open_writable(notified.clone()).await
+        {
+            return Ok(session);
         }
-        Err(self.nowhere(&troubles))
+        self.open_any(notified).await
     }
 
-    /// As [`Hosts::open`] for the first time: nothing is known yet, so all are heard before one is believed.
-    async fn open_first(&self, notified: &Notified) -> Result<Session> {
-        let answers = futures_util::future::join_all((0..self.all.len()).map(|i| self.ask(i, notified))).await;
+    /// Connects to the one that was found by watching.
+    async fn open_found(&self, notified: &Notified) -> Result<Session> {
+        let mut found = self.found.subscribe();
+        let until = Instant::now() + MOMENT;
+        loop {
+            found.mark_unchanged();
+            let Some(host) = self.current() else {
+                tokio::select! {
+                    _ = found.changed() => continue,
+                    () = tokio::time::sleep_until(until) => return Err(self.as_seen()),
+                }
+            };
+            tokio::select! {
+                opened = host.open_writable(notified.clone()) => match opened {
+                    Ok(session) => {
+                        self.last.store(self.index(host), Ordering::Release);
+                        return Ok(session);
+                    }
+                    Err(trouble) => {
+                        self.doubted.send_replace(());
+                        return Err(self.nowhere(&BTreeMap::from([(self.index(host), trouble)])));
+                    }
+                },
+                // Maybe in its place, while it says nothing.
+                _ = found.changed() => {}
+            }
+        }
+    }
+
+    /// Asks all, and hears them all before one is believed: nothing else is known.
+    async fn open_any(&self, notified: &Notified) -> Result<Session> {
+        let asked = self.all.iter().map(|host| host.open_writable(notified.clone()));
+        let answers = futures_util::future::join_all(asked).await;
         let mut troubles = BTreeMap::new();
-        for (i, answer) in answers {
+        for (i, answer) in answers.into_iter().enumerate() {
             match answer {
                 // Another one may have told of a higher epoch since.
                 Ok(session) if session.host().is_stale() => {
@@ -214,20 +242,6 @@ impl Hosts {
         Err(self.nowhere(&troubles))
     }
 
-    fn ask<'a>(
-        &'a self,
-        i: usize,
-        notified: &Notified,
-    ) -> BoxFuture<'a, (usize, std::result::Result<Session, Trouble>)> {
-        let notified = notified.clone();
-        Box::pin(async move {
-            match self.all.get(i) {
-                Some(host) => (i, host.open_writable(notified).await),
-                None => (i, Err(Trouble::Silent)),
-            }
-        })
-    }
-
     fn index(&self, host: &Arc<Host>) -> usize {
         self.all.iter().position(|h| Arc::ptr_eq(h, host)).unwrap_or(0)
     }
@@ -243,6 +257,28 @@ impl Hosts {
         });
         let said = said.collect::<Vec<_>>().join("; ");
         if last { unavailable(format!("{said}; see `holdfast db check`")) } else { away(said) }
+    }
+
+    /// The same from what was seen of each.
+    fn as_seen(&self) -> StoreError {
+        let said = self.all.iter().map(|host| {
+            let why = match host.seen() {
+                Seen::Writable if host.is_stale() => self.why(host, &host.as_stale()),
+                Seen::Writable => "takes writes again".to_owned(),
+                Seen::ReadOnly => self.why(host, &Trouble::ReadOnly),
+                Seen::Gone => host.silence.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                Seen::Never => "was not asked yet".into(),
+            };
+            if self.all.len() == 1 { format!("it {why}") } else { format!("{} {why}", host.name) }
+        });
+        away(said.collect::<Vec<_>>().join("; "))
+    }
+
+    /// Notes that a host did not answer.
+    pub(super) fn note_silence(&self, host: &Host, trouble: Option<&Trouble>) {
+        let why = trouble.map_or_else(|| "does not answer any more".to_owned(), |trouble| self.why(host, trouble));
+        *host.silence.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        host.note(Seen::Gone);
     }
 
     /// Why a host is not the database, completing "it ...".

@@ -217,7 +217,7 @@ impl Inner {
         if there < highest {
             return Err(error::away(format!("it is at epoch {there}, and epoch {highest} has begun elsewhere")));
         }
-        self.hosts.epochs().hear(there);
+        // Whoever watches looks at once by that, and hears of it.
         self.watched.note(Condition::OtherEpoch);
         Err(error::away(format!("it is at epoch {there}, and this server still at {known}; it is reading anew")))
     }

@@ -7,6 +7,8 @@ use futures_util::{Stream, StreamExt as _};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_postgres::config::Host as Place;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -131,6 +133,9 @@ impl Session {
     }
 }
 
+/// A host may be at the new epoch itself, and its standby have been asked a moment before it.
+const GRACE: Duration = Duration::from_millis(300);
+
 /// Takes what PostgreSQL sends, until the connection ends; ends it when another database has taken the place of this one, so that nobody goes on
 /// waiting for what has no meaning any more. What was under way then is unknown, as with any connection that breaks.
 async fn attend(
@@ -140,13 +145,26 @@ async fn attend(
     host: Arc<Host>,
 ) {
     let mut heard = host.epochs().subscribe();
+    let mut leaves_at: Option<Instant> = None;
     loop {
+        let leave = async move {
+            match leaves_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         let message = tokio::select! {
             message = messages.next() => message,
             // It cannot end before us: the host holds the other side.
             _ = heard.changed() => {
-                // Its own news reaches the host first, but that of another session to it may be a moment behind.
-                if !host.is_stale() { continue }
+                leaves_at = host.is_stale().then(|| Instant::now() + GRACE);
+                continue;
+            }
+            () = leave => {
+                leaves_at = None;
+                if !host.is_stale() {
+                    continue;
+                }
                 tracing::warn!(host = host.name, epoch = host.epoch(), "a connection to an old primary is left");
                 return;
             }

@@ -8,7 +8,7 @@
 
 use super::Inner;
 use super::error::{Work, corrupt};
-use super::hosts::{Host, Seen};
+use super::hosts::{Host, Seen, Trouble};
 use super::session::Session;
 use crate::pool::{Condition, Heard};
 use std::collections::VecDeque;
@@ -20,6 +20,8 @@ use tokio::sync::{mpsc, watch};
 /// How often, when all is well and when it is not.
 const EVERY: Duration = Duration::from_secs(1);
 const OFTEN: Duration = Duration::from_millis(250);
+/// And when all is well, but this host lets us not in: a new connection costs both sides more than a question.
+const RARELY: Duration = Duration::from_secs(2);
 /// After so long without an answer it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Measurements of which the least counts: one alone says more about the load than about the way.
@@ -125,10 +127,12 @@ impl Watched {
 pub(super) async fn run(inner: Arc<Inner>, reader: mpsc::WeakSender<Heard>) {
     let _ = inner.watched.reader.set(reader);
     let each = inner.hosts.all().iter().map(|host| watch_host(&inner, host));
+    inner.hosts.set_watched(true);
     tokio::select! {
         _ = futures_util::future::join_all(each) => {}
         () = inner.stopping.cancelled() => {}
     }
+    inner.hosts.set_watched(false);
 }
 
 /// Watches one host.
@@ -136,13 +140,15 @@ async fn watch_host(inner: &Inner, host: &Arc<Host>) {
     let mut session: Option<Session> = None;
     let mut measured = VecDeque::new();
     let (mut condition, mut heard) = (inner.watched.condition.subscribe(), host.epochs().subscribe());
+    let mut doubts = inner.hosts.doubts();
     let mut told_stale = false;
     loop {
         condition.mark_unchanged();
         heard.mark_unchanged();
+        doubts.mark_unchanged();
         let looked = tokio::time::timeout(PATIENCE, look(host, &mut session)).await;
-        match looked.unwrap_or(None) {
-            Some(took) if is_current(inner, host) => {
+        match looked.unwrap_or(Err(Some(Trouble::Silent))) {
+            Ok(took) if is_current(inner, host) => {
                 measured.push_back(took);
                 if measured.len() > MEASURED {
                     measured.pop_front();
@@ -150,9 +156,9 @@ async fn watch_host(inner: &Inner, host: &Arc<Host>) {
                 let least = measured.iter().copied().min().unwrap_or(took);
                 inner.watched.round_trip_us.store(least, Ordering::Release);
             }
-            Some(_) => measured.clear(),
-            None => {
-                host.note(Seen::Gone);
+            Ok(_) => measured.clear(),
+            Err(trouble) => {
+                inner.hosts.note_silence(host, trouble.as_ref());
                 session = None;
                 measured.clear();
             }
@@ -168,11 +174,17 @@ async fn watch_host(inner: &Inner, host: &Arc<Host>) {
         }
         told_stale = stale;
         reckon(inner);
-        let pause = if inner.watched.condition() == Condition::Ready { EVERY } else { OFTEN };
+        let pause = match inner.watched.condition() {
+            Condition::Ready | Condition::Full if session.is_none() => RARELY,
+            Condition::Ready | Condition::Full => EVERY,
+            _ => OFTEN,
+        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = condition.changed() => {}
             _ = heard.changed() => {}
+            // One that is doubted again and again is not asked more often for that.
+            _ = doubts.changed() => tokio::time::sleep(OFTEN.min(pause)).await,
         }
     }
 }
@@ -203,18 +215,22 @@ fn reckon(inner: &Inner) {
     }
 }
 
-/// Asks a host what it is, and notes that. How long it took to answer, in microseconds; `None` if it did not.
-async fn look(host: &Arc<Host>, session: &mut Option<Session>) -> Option<u32> {
+/// Asks a host what it is, and notes that. How long it took to answer, in microseconds.
+///
+/// # Errors
+/// Why it did not; `None` if a connection that was there broke.
+async fn look(host: &Arc<Host>, session: &mut Option<Session>) -> Result<u32, Option<Trouble>> {
     let mut times = 1;
     if session.as_ref().is_none_or(Session::is_closed) {
-        let (opened, _) = host.open(None).await.ok()?;
+        let (opened, _) = host.open(None).await.map_err(Some)?;
         *session = Some(opened);
         times = MEASURED_FIRST;
     }
-    let (took, epoch, read_only) = ask(session.as_ref()?, times).await.ok()?;
+    let Some(session) = session.as_ref() else { return Err(None) };
+    let Ok((took, epoch, read_only)) = ask(session, times).await else { return Err(None) };
     host.note_epoch(epoch);
     host.note(if read_only { Seen::ReadOnly } else { Seen::Writable });
-    Some(took)
+    Ok(took)
 }
 
 /// Asks so many times at what epoch the database is, and whether it takes no writes. The least time that it took to answer, in microseconds.
