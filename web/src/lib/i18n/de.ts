@@ -85,7 +85,7 @@ export const de: Record<keyof typeof en, string> = {
   'live.moved': 'Zu einem anderen Server gewechselt. Alles geht weiter wie bisher.',
   'live.moved_site': 'Der Pool arbeitet an einem anderen Standort weiter: {site}.',
   'live.behind':
-    'Dieser Server ist zurückgeblieben: Er hat einen früheren Stand des Pools, als Sie gesehen haben. Einer, der weiterarbeitet, wird gesucht; was Sie schreiben, bleibt.',
+    'Dieser Server ist zurückgeblieben: Sie haben einen späteren Stand des Pools gesehen. Ein anderer wird gesucht; was Sie schreiben, bleibt.',
   'live.insist': 'Trotzdem benutzen',
   'live.insist_title': 'Einen zurückgebliebenen Server benutzen?',
   'live.insist_text':
@@ -214,8 +214,8 @@ export const de: Record<keyof typeof en, string> = {
   'cut.changes': 'Die letzten Änderungen sind nicht erhalten geblieben.',
   'cut.unknown': 'Was hier steht, wurde neu gelesen.',
   'lost.own':
-    '{n} Nachricht von Ihnen ist nicht erhalten geblieben. Sie können sie noch einmal senden. | {n} Nachrichten von Ihnen sind nicht erhalten geblieben. Sie können sie noch einmal senden.',
-  'lost.all': 'Alle noch einmal senden',
+    '{n} Nachricht von Ihnen ist nicht erhalten geblieben. Sie können sie erneut senden. | {n} Nachrichten von Ihnen sind nicht erhalten geblieben. Sie können sie erneut senden.',
+  'lost.all': 'Alle erneut senden',
   'pending.lost': 'Nicht erhalten geblieben.',
   'pending.sending': 'Wird gesendet …',
   'pending.waiting': 'Noch nicht gesendet; geht von selbst hinaus',

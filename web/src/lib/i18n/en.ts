@@ -82,7 +82,7 @@ export const en = {
   'live.moved': 'Moved to another server. Everything goes on as before.',
   'live.moved_site': 'The pool goes on in another site: {site}.',
   'live.behind':
-    'This server was left behind: it has an earlier state of the pool than you have seen. Looking for one that goes on; what you write is kept.',
+    'This server was left behind: you have seen a later state of the pool. Looking for another one; what you write is kept.',
   'live.insist': 'Use it all the same',
   'live.insist_title': 'Use a server that was left behind?',
   'live.insist_text':
