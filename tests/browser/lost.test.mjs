@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Api } from './lib/api.mjs';
-import { composer, launch, message, openPage, openRoom, say, signIn } from './lib/browser.mjs';
+import { composer, launch, message, openPage, openRoom, say, signIn, violations } from './lib/browser.mjs';
 import { Postgres } from './lib/postgres.mjs';
 import { Server } from './lib/server.mjs';
 import { until } from './lib/until.mjs';
@@ -100,6 +100,7 @@ test('the site is lost: the page goes on in the other one, and says what was not
   assert.match(await note.innerText(), /The pool moved to another site\. 3 messages after .+ were not preserved\./);
   assert.equal(await ana.locator('article:not([data-state])').filter({ hasText: 'Done both' }).count(), 0);
   assert.equal(await ana.locator('article:not([data-state])').filter({ hasText: 'Sell 200' }).count(), 0);
+  assert.deepEqual(await violations(ana), []);
   await bo.locator('[data-cut]').waitFor();
   assert.equal(await lost(bo).count(), 1);
   await lost(bo).getByText('Done both').waitFor();
@@ -145,6 +146,7 @@ test('the lost site comes back alone: nobody goes back to it, and the page says 
   await two.kill();
   await banner(bo, 'behind').waitFor();
   await say(bo, 'Not into the past');
+  assert.deepEqual(await violations(bo), []);
   assert.equal(await primary.sql("select count(*) from holdfast.entry where payload like '%Not into the past%'"), '0');
   await two.start();
   await banner(bo, 'behind').waitFor({ state: 'hidden' });

@@ -50,7 +50,8 @@ pub(crate) struct Context {
 impl Context {
     /// Does `work` with a client, and ends what was opened for it, however the work ended.
     pub(crate) async fn with(&self, access: Access, work: impl AsyncFnOnce(&Client) -> Result<Exit>) -> Result<Exit> {
-        let client = self.reach.client(access).await?;
+        // A command may have to open all the data: that takes a large state, which its own future need not carry.
+        let client = Box::pin(self.reach.client(access)).await?;
         let result = work(&client).await;
         let closed = client.close().await;
         let exit = result?;

@@ -38,12 +38,16 @@ struct Health {
     /// Of `ready`, in a pool of two sites: the site in which it goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<String>,
+    /// Of `ready`, in a pool: hosts of the database that take writes though another has taken their place, each with why. They must be stopped;
+    /// nothing is written to them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    passed_over: Vec<String>,
 }
 
 /// Whether the process answers at all. Needs no sign-in.
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Health)))]
 async fn is_live() -> Json<Health> {
-    Json(Health { status: "live", standing: None, epoch: None, state: None, site: None })
+    Json(Health { status: "live", standing: None, epoch: None, state: None, site: None, passed_over: Vec::new() })
 }
 
 /// What is wrong with the database, if anything is; a full disk has a code of its own.
@@ -55,8 +59,11 @@ fn of_database(door: &Door) -> Option<Problem> {
         Condition::ReadOnly => "it takes no writes: it is a standby, or was made read-only",
         Condition::OtherEpoch => "it was replaced by another, and everything is being read anew",
     };
+    let old = door.chat.passed_over();
+    let old =
+        if old.is_empty() { String::new() } else { format!("; old primaries are passed over: {}", old.join(", ")) };
     let detail =
-        format!("the database is {}: {what}; this server goes on by itself when that is over", condition.word());
+        format!("the database is {}: {what}{old}; this server goes on by itself when that is over", condition.word());
     Some(Problem::new(Code::Unavailable, detail).after(SOON))
 }
 
@@ -89,7 +96,9 @@ async fn is_ready(State(door): State<Door>) -> Result<Json<Health>> {
             let place = door.chat.place();
             let (epoch, state) = (place.as_ref().map(|_| door.chat.epoch()), place.as_ref().map(|p| p.state.word()));
             let site = place.and_then(|p| p.site);
-            return Ok(Json(Health { status: "ready", standing: Some(standing.word()), epoch, state, site }));
+            let passed_over = door.chat.passed_over();
+            let standing = Some(standing.word());
+            return Ok(Json(Health { status: "ready", standing, epoch, state, site, passed_over }));
         }
         Standing::Standby => "this server is a standby of its pool and takes no clients",
         Standing::Draining => {

@@ -154,6 +154,11 @@ impl Chat {
         }
     }
 
+    /// Hosts of the database that take writes though another has taken their place: each with why. Nothing is written to them. Cheap.
+    pub fn passed_over(&self) -> Vec<String> {
+        self.store().pool().map(Pool::passed_over).unwrap_or_default()
+    }
+
     /// The pool and its servers.
     ///
     /// # Errors

@@ -709,8 +709,12 @@ impl Step for BuildMirror {
 struct SetActive(Of);
 
 impl SetActive {
-    fn wanted(&self) -> Vec<String> {
+    /// As was answered, or said at the beginning; else those of this site.
+    fn wanted(&self, memory: &Memory) -> Vec<String> {
         let Of { agent, options } = &self.0;
+        if let Some(answered) = memory.answer("servers") {
+            return answered;
+        }
         if options.servers.is_empty() {
             let most = holdfast_store::pool::MOST_ACTIVE;
             agent.topology().servers_of(agent.site()).map(|s| s.name.clone()).take(most).collect()
@@ -734,9 +738,9 @@ impl Step for SetActive {
         7
     }
 
-    async fn observe(&self, _: &Memory) -> Result<Observed, StepError> {
+    async fn observe(&self, memory: &Memory) -> Result<Observed, StepError> {
         let agent = &self.0.agent;
-        let wanted = self.wanted();
+        let wanted = self.wanted(memory);
         if !doing::is_open(agent)? {
             return Ok(Observed::NotYet("nobody is let in yet".into()));
         }
@@ -753,9 +757,10 @@ impl Step for SetActive {
         }
     }
 
-    async fn act(&self, _: &Memory) -> Result<(), StepError> {
+    async fn act(&self, memory: &Memory) -> Result<(), StepError> {
         let Of { agent, options } = &self.0;
-        doing::set_active(agent, &self.wanted(), options.far).await?;
+        let far = memory.answer("far").unwrap_or(options.far);
+        doing::set_active(agent, &self.wanted(memory), far).await?;
         agent.tell_shortly(agent.name(), Order::Access { to: Access::Open }).await?;
         Ok(())
     }

@@ -126,7 +126,9 @@ impl How {
     fn answers(&self) -> BTreeMap<String, Value> {
         let fence = self.fence.as_ref().and_then(|f| serde_json::to_value(f).ok()).map(|v| ("fence".to_owned(), v));
         let loss = self.accept_loss.map(|n| ("accept-loss".to_owned(), json!(n)));
-        fence.into_iter().chain(loss).collect()
+        let servers = (!self.server.is_empty()).then(|| ("servers".to_owned(), json!(self.server)));
+        let far = self.far.then(|| ("far".to_owned(), json!(true)));
+        fence.into_iter().chain(loss).chain(servers).chain(far).collect()
     }
 }
 

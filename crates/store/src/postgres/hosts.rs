@@ -141,7 +141,11 @@ impl Hosts {
     /// Hosts that take writes but must not, with why.
     pub(super) fn stale(&self) -> Vec<String> {
         let stale = self.all.iter().filter(|host| host.seen() == Seen::Writable && host.is_stale());
-        stale.map(|host| format!("{} {}", host.name, self.why(host, &host.as_stale()))).collect()
+        let said = |host: &Arc<Host>| {
+            let (there, highest) = (host.epoch(), self.epochs.highest());
+            format!("{} takes writes at epoch {there}, but epoch {highest} has begun", host.name)
+        };
+        stale.map(said).collect()
     }
 
     /// Says that each host is watched from now on, or no longer.

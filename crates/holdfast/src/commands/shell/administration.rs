@@ -3,13 +3,15 @@
 use super::agents::{Agents, Answer, Pool, failover, over, sentence, subject, tell};
 use super::servers::{changed, shown};
 use async_trait::async_trait;
+use axum::http::Uri;
+use futures_util::future::join_all;
 use holdfast_continuity::agent::operations::Spec;
 use holdfast_continuity::agent::order::Order;
 use holdfast_continuity::agent::report::Report;
 use holdfast_continuity::mirror::MirrorOptions;
 use holdfast_continuity::register::Protection;
 use holdfast_continuity::switchover::SwitchoverOptions;
-use holdfast_continuity::topology::Role;
+use holdfast_continuity::topology::{InstancePlace, Role, ServerPlace};
 use holdfast_instance::Session;
 use holdfast_shell::{
     ActiveServers, Administration, Connection, Database, Fqdn, Identity, MirrorView, NewMirror, PoolState, PoolView,
@@ -18,9 +20,12 @@ use holdfast_shell::{
 use holdfast_store::pool::PoolPhase;
 use serde_json::json;
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 
 /// For a primary to go on without its mirror, on record.
 const LETTING_GO: Duration = Duration::from_secs(60);
+/// For a server to take a connection.
+const LISTENING: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl Administration for Agents {
@@ -80,7 +85,7 @@ impl Administration for Agents {
         if let Some(failover) = failover(&pool) {
             return self.step_6(failover, primary, what_if).await.map(note);
         }
-        let is = |i: Option<&holdfast_continuity::topology::InstancePlace>| i.is_some_and(|i| i.name == primary);
+        let is = |i: Option<&InstancePlace>| i.is_some_and(|i| i.name == primary);
         if !is(Some(pool.roles.primary)) && !is(pool.roles.backup) {
             let why = format!("{primary} is a mirror itself; its primary is named.");
             return Err(Refusal::refused(why).next(format!("-SqlServerFqdn {}", pool.roles.primary.name)));
@@ -203,25 +208,32 @@ impl Administration for Agents {
     async fn servers(&self) -> Answer<Vec<ServerView>> {
         let name = self.pool_name()?;
         let pool = self.look().await?;
-        let active = pool.primary().and_then(|r| r.holds.as_ref()).map(|h| h.active.as_slice()).unwrap_or_default();
-        let view = |server: &holdfast_continuity::topology::ServerPlace| {
-            let is_active = active.contains(&server.name);
-            let standing = match (&pool.primary(), is_active) {
-                (None, _) => "unknown",
-                (_, true) => "active",
-                (_, false) => "standby",
+        let known = pool.primary().and_then(|r| r.holds.as_ref()).map(|h| h.active.as_slice());
+        let servers = &self.topology().servers;
+        let listening = join_all(servers.iter().map(|s| answers(&s.url))).await;
+        let view = |(server, listens): (&ServerPlace, bool)| {
+            let active = known.is_some_and(|k| k.contains(&server.name));
+            let standing = match (listens, known, active) {
+                (false, ..) => "silent",
+                (true, None, _) => "unknown",
+                (true, Some(_), true) => "active",
+                (true, Some(_), false) => "standby",
             };
-            let pool = name.clone();
-            ServerView {
-                pool,
-                server: server.name.clone(),
-                site: server.site.clone(),
-                active: is_active,
-                standing: standing.into(),
-            }
+            let (pool, server, site) = (name.clone(), server.name.clone(), server.site.clone());
+            ServerView { pool, server, site, active, standing: standing.into() }
         };
-        Ok(self.topology().servers.iter().map(view).collect())
+        Ok(servers.iter().zip(listening).map(view).collect())
     }
+}
+
+/// Whether somebody listens where clients reach a server.
+async fn answers(url: &str) -> bool {
+    let Ok(url) = url.parse::<Uri>() else { return false };
+    let Some(host) = url.host() else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 });
+    let connected = tokio::time::timeout(LISTENING, TcpStream::connect((host, port))).await;
+    matches!(connected, Ok(Ok(_)))
 }
 
 impl Agents {
@@ -274,7 +286,11 @@ fn connection(session: Session) -> Connection {
         id: u32::try_from(session.pid).unwrap_or_default(),
         status: session.state,
         login: session.user,
-        host: session.address.unwrap_or_default(),
+        // PostgreSQL writes a host as a network of one.
+        host: session
+            .address
+            .map(|a| a.trim_end_matches("/32").trim_end_matches("/128").to_owned())
+            .unwrap_or_default(),
         blocked_by: None,
         database: session.database,
         command: session.waits_for.map(|w| format!("waits for {w}")).unwrap_or_default(),
