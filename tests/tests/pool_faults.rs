@@ -41,8 +41,9 @@ fn end(load: Load, pool: &Pool) -> Report {
     report
 }
 
+/// F18, too: what was committed may not have been acknowledged to the client yet, who sends it again to another server.
 #[test]
-fn a_server_is_killed() {
+fn f18_a_server_is_killed() {
     let mut pool = Pool::start(&Plan::default());
     let load = Load::start(&pool, &LoadPlan::default());
     for server in [0, 1] {
@@ -98,8 +99,9 @@ fn a_server_is_stopped_for_20_seconds_and_comes_back() {
     end(load, &pool);
 }
 
+/// F17.
 #[test]
-fn connections_to_the_database_are_dropped_also_in_the_middle_of_a_commit() {
+fn f17_connections_to_the_database_are_dropped_also_in_the_middle_of_a_commit() {
     let pool = Pool::start(&Plan { proxies: true, ..Plan::default() });
     let load = Load::start(&pool, &LoadPlan::default());
     for _ in 0..3 {

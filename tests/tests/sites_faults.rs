@@ -136,6 +136,69 @@ fn what_breaks_within_a_site_mends_itself_and_loses_nothing() {
 }
 
 #[test]
+fn what_happens_to_the_mirror_and_to_the_witness_mends_itself_and_loses_nothing() {
+    in_lab(async |lab| {
+        // F6: the mirror's PostgreSQL lives and its receiver does nothing: commits wait, then the pool goes on, on record; and it is waited for again.
+        under_load(lab, "f6_the_mirror_receives_nothing_more", async |lab| {
+            ensure!(lab.signal_receiver("atl-db-2", Signal::STOP), "the mirror has no receiver");
+            lab.until("atl-db-1", "go on exposed", LIMIT, |r| r.protection == Protection::Exposed && r.serves())
+                .await?;
+            lab.signal_receiver("atl-db-2", Signal::CONT);
+            in_sync(lab, "atl-db-1").await
+        })
+        .await?;
+        // F9: the mirror is lost, clients wait for their commits, the primary is lost before it goes on alone, and only the mirror comes back. It lacks
+        // nothing that was acknowledged, and does not know that: it stays what it is. What clients waited for is there when the primary is.
+        under_load(lab, "f9_only_the_mirror_comes_back", async |lab| {
+            for short in ["atl-db-2", "atl-db-1"] {
+                lab.signal(short, Signal::KILL)?;
+                lab.kill_postgres(short);
+                tokio::time::sleep(Duration::from_millis(700)).await;
+            }
+            lab.start_again("atl-db-2", None).await?;
+            lab.until("atl-db-2", "run", LIMIT, |r| r.is_up()).await?;
+            for _ in 0..25 {
+                let report = lab.report("atl-db-2").await?;
+                ensure!(matches!(report.place, Place::Standby { .. }) && !report.open, "{report:#?}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            lab.start_again("atl-db-1", None).await?;
+            in_sync(lab, "atl-db-1").await
+        })
+        .await?;
+        // F46: the copy for a new mirror fails: the service does not notice, nothing waits for a mirror that is none, and it can be tried again.
+        under_load(lab, "f46_the_copy_for_a_new_mirror_fails", async |lab| {
+            lab.holdfast(["mirror", "remove"]).await?;
+            lab.until("atl-db-1", "go on exposed", LIMIT, |r| r.protection == Protection::Exposed).await?;
+            let machine = lab.place().machine("atl", "atl-db-2");
+            let writable = std::fs::metadata(&machine)?.permissions();
+            std::fs::set_permissions(&machine, std::os::unix::fs::PermissionsExt::from_mode(0o500))?;
+            let failed = lab.holdfast(["mirror", "install"]).await;
+            std::fs::set_permissions(&machine, writable)?;
+            let why = format!("{:#}", failed.err().context("it was copied into a folder that takes nothing")?);
+            println!("    {why}");
+            let report = lab.report("atl-db-1").await?;
+            ensure!(report.serves() && report.protection == Protection::Exposed, "{report:#?}");
+            lab.holdfast(["mirror", "install", "--anew"]).await?;
+            in_sync(lab, "atl-db-1").await
+        })
+        .await?;
+        // The witness loses its memory: it votes again when both instances have told it what they know, and knows the epoch.
+        under_load(lab, "the_witness_loses_its_memory", async |lab| {
+            lab.signal("witness", Signal::KILL)?;
+            std::fs::remove_file(lab.place().witness().join("data/register.json"))?;
+            lab.start_again("witness", None).await?;
+            lab.holdfast(["switchover"]).await?;
+            in_sync(lab, "atl-db-2").await?;
+            ensure!(lab.report("atl-db-2").await?.epoch() == 2);
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    });
+}
+
+#[test]
 fn f20_a_lost_site_that_comes_back_is_fenced() {
     in_lab(async |lab| {
         lab.kill("atl")?;

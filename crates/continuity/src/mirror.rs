@@ -7,6 +7,7 @@ use crate::doing::refused;
 use crate::procedure::{Memory, Observed, Procedure, Step, StepError};
 use crate::register::Protection;
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +98,12 @@ impl Procedure for InstallMirror {
     }
 }
 
+/// What was so before, to tell a copy that was made now from one that was there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Before {
+    copied_at: Option<Timestamp>,
+}
+
 struct Check(Pair);
 
 #[async_trait]
@@ -124,7 +131,8 @@ impl Step for Check {
         if other.place.is_primary() {
             return Err(StepError::refused(format!("{mirror} is to be a primary: its data is not replaced")));
         }
-        Ok(Observed::done(format!("{mirror} answers; it is {}", place_word(&other.place))))
+        let said = format!("{mirror} answers; it is {}", place_word(&other.place));
+        Ok(Observed::done_with(said, &Before { copied_at: other.copied_at }))
     }
 
     async fn act(&self, _: &Memory) -> Result<(), StepError> {
@@ -168,7 +176,9 @@ impl Step for Copy {
         let system = |r: &crate::agent::report::Report| r.status.server.as_ref().map(|s| s.system_identifier);
         let same = system(&other).is_some() && system(&other) == system(&own);
         let standby = matches!(other.place, Place::Standby { .. });
-        if standby && same && (!self.anew || memory.of::<bool>("copied-now").is_some()) {
+        let before: Option<Before> = memory.of("check");
+        let copied = before.is_some_and(|before| before.copied_at != other.copied_at);
+        if standby && same && (!self.anew || copied) {
             return Ok(Observed::done("it has the data of this pool"));
         }
         Ok(Observed::NotYet(if other.note.is_empty() {

@@ -4,13 +4,17 @@ use crate::dynamic::{Dynamic, Sync};
 use crate::error::{Error, Result, sql};
 use crate::files;
 use crate::instance::Instance;
-use crate::process::MOMENT;
+use crate::process::{self, MOMENT};
 use crate::status::lsn;
 use holdfast_wal::Lsn;
+use rustix::process::Signal;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
+
+/// For a receiver to end by itself.
+const BY_ITSELF: Duration = Duration::from_millis(500);
 
 /// What became of a barrier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,10 +92,25 @@ impl Instance {
     /// It does not run, or does not answer; [`Error::TimedOut`].
     pub async fn receiver_off(&self, within: Duration) -> Result<()> {
         const OFF: &str = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'walreceiver')";
+        const WHO: &str = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walreceiver'";
+        const WHAT: &str = "the end of the stream";
+        let log_from = files::length(&self.layout().log_file());
         let deadline = Instant::now() + within;
         let now = self.dynamic()?;
         self.set(&Dynamic { upstream: None, ..now }, within).await?;
-        self.wait_for("the end of the stream", OFF, &[], deadline, within).await
+        let client = self.sql("postgres").await?;
+        // PostgreSQL ends the receiver by itself while the stream is its source. While it reads from the archive it leaves one that waits at the end of
+        // a timeline, which would go on by the connection that it has when it is told to follow somebody else.
+        while !until(&client, OFF, &[], deadline.min(Instant::now() + BY_ITSELF), WHAT).await? {
+            if Instant::now() > deadline {
+                return Err(self.timed_out(WHAT, within, log_from));
+            }
+            for row in client.query(WHO, &[]).await.map_err(sql(WHAT))? {
+                let pid: i32 = row.try_get(0).map_err(sql(WHAT))?;
+                process::signal(pid.unsigned_abs(), Signal::TERM);
+            }
+        }
+        Ok(())
     }
 
     /// Waits until a standby has applied something beyond a position: the record that begins there, for one.

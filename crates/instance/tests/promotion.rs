@@ -9,8 +9,10 @@ mod common;
 
 use common::{LONG, Place, numbers, run, serve, until, write};
 use holdfast_instance::{Access, Boot, Dynamic, Error, Promotion, Rewound, Stop, Sync, silent};
+use holdfast_pki::Kind;
 use holdfast_wal::WalFile;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
 
 #[test]
 fn promoted_twice_is_promoted_once() {
@@ -46,8 +48,8 @@ fn promoted_twice_is_promoted_once() {
 
 /// A kill in the midst of a promotion leaves a standby or a primary; said again, there is one new timeline, not two, and nothing is lost.
 #[test]
-fn killed_while_it_is_promoted_there_is_never_a_second_timeline() {
-    run("killed_while_it_is_promoted_there_is_never_a_second_timeline", async {
+fn f41_killed_while_it_is_promoted_there_is_never_a_second_timeline() {
+    run("f41_killed_while_it_is_promoted_there_is_never_a_second_timeline", async {
         let place = Place::new(&["a", "b"]);
         let a = place.primary("a").await;
         let b = place.standby("b", &a).await;
@@ -148,6 +150,61 @@ fn a_promotion_that_was_not_completed_is_undone() {
 }
 
 /// Numbers that the other site may take meanwhile are passed over, by standbys too.
+/// F45. A session of before the promotion, through which somebody could only read, must not find itself writing after it.
+#[test]
+fn f45_a_session_from_before_a_promotion_writes_nothing_after_it() {
+    run("f45_a_session_from_before_a_promotion_writes_nothing_after_it", async {
+        let place = Place::new(&["a", "b"]);
+        let server = place.issue(Kind::Server, "cs-1");
+        let a = place.primary("a").await;
+        let b = place.standby("b", &a).await;
+        b.set_access(Access::Open, LONG).await.unwrap();
+        let file = |name: &str| server.join(name).display().to_string();
+        let conninfo = format!(
+            "host=b hostaddr=127.0.0.1 port={} user=holdfast dbname=mgc sslmode=verify-full sslrootcert={} sslcert={} sslkey={}",
+            b.settings().port,
+            file("ca.pem"),
+            file("cert.pem"),
+            file("key.pem")
+        );
+        let psql = |command: &[&str]| {
+            let mut psql = Command::new(b.programs().dir().join("psql"));
+            psql.args(["-X", "-w", "-A", "-t", "-q", "-d", &conninfo]).args(command).env("LC_ALL", "C");
+            psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            psql
+        };
+        let mut session = psql(&[]).spawn().unwrap();
+        let mut says = session.stdin.take().unwrap();
+        writeln!(says, "SELECT 'in';").unwrap();
+        let mut told = String::new();
+        let mut hears = BufReader::new(session.stdout.take().unwrap());
+        hears.read_line(&mut told).unwrap();
+        assert_eq!(told.trim(), "in");
+
+        // As a failover does it: the door is closed, who is in is put out, and only then it is promoted.
+        b.set_access(Access::Replication, LONG).await.unwrap();
+        assert_eq!(b.terminate_clients(LONG).await.unwrap(), 1);
+        a.stop(Stop::Fast, LONG).await.unwrap();
+        b.wait_replayed_past(a.control().await.unwrap().checkpoint, LONG).await.unwrap();
+        assert_eq!(b.promote(LONG).await.unwrap(), Promotion::Promoted);
+        // It may have gone away by itself already.
+        let _ = writeln!(says, "CREATE TABLE late (n int); SELECT 'written';");
+        drop(says);
+        let ended = session.wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!ended.status.success() && error.contains("terminating connection"), "{error}");
+        told.clear();
+        hears.read_line(&mut told).unwrap();
+        assert_eq!(told, "");
+        // Nor does a new one come in before the epoch is written and the door opened.
+        let refused = psql(&["-c", "CREATE TABLE late (n int)"]).output().unwrap();
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("no pg_hba.conf entry"));
+        let client = b.sql("mgc").await.unwrap();
+        let row = client.query_one("SELECT count(*) FROM pg_class WHERE relname = 'late'", &[]).await.unwrap();
+        assert_eq!(row.get::<_, i64>(0), 0);
+    });
+}
+
 #[test]
 fn reserved_timelines_are_passed_over() {
     run("reserved_timelines_are_passed_over", async {

@@ -92,6 +92,14 @@ impl Lab {
         all.len()
     }
 
+    /// Sends a signal to the process by which an instance receives its stream; whether it has one.
+    pub fn signal_receiver(&self, short: &str, signal: Signal) -> bool {
+        let calls_itself = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let receiver = self.postgres(short).into_iter().find(|pid| calls_itself(pid).contains("walreceiver"));
+        receiver.iter().for_each(|pid| processes::send(*pid, signal));
+        receiver.is_some()
+    }
+
     /// Ends an instance's PostgreSQL as a power cut would.
     pub fn kill_postgres(&self, short: &str) -> usize {
         self.signal_postgres(short, Signal::STOP);

@@ -253,6 +253,7 @@ impl Agent {
             claims: remembered.claims,
             openings: remembered.openings,
             protection: remembered.protection,
+            copied_at: remembered.copied_at,
             note: own.note,
             operation: self.operations.view(),
             share: own.share,

@@ -169,7 +169,10 @@ impl Agent {
         let progress = |p: Progress| super::lock(&self.own).note = progress_note(&p);
         let cloned = self.instance.base_backup_from(&source, COPYING, &progress).await.map_err(said)?;
         super::lock(&self.own).cluster = None;
-        self.remember(|m| m.place = place)?;
+        self.remember(|m| {
+            m.place = place;
+            m.copied_at = Some(jiff::Timestamp::now());
+        })?;
         self.learn_cluster().await?;
         self.write_wal_file()?;
         self.keep_now().await?;

@@ -32,6 +32,9 @@ pub struct Report {
     pub protection: Protection,
     /// Whether clients are let in.
     pub open: bool,
+    /// When its data was copied from another instance; `None`: it never was.
+    #[serde(default)]
+    pub copied_at: Option<Timestamp>,
     /// What it waits for, or what is wrong, in words; empty when all is well.
     pub note: String,
     /// What is carried out here, or was last.

@@ -5,6 +5,7 @@
 use crate::durable;
 use crate::register::Protection;
 use holdfast_wal::{Claim, Lineage, Opening};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,6 +76,9 @@ pub struct Remembered {
     pub protection: Protection,
     /// Whether the primary is to have a mirror: only then does it become synchronous again by itself.
     pub mirrored: bool,
+    /// When its data was copied from another instance; `None`: it never was.
+    #[serde(default)]
+    pub copied_at: Option<Timestamp>,
 }
 
 impl Remembered {
@@ -85,6 +89,7 @@ impl Remembered {
             openings: Vec::new(),
             protection: Protection::Exposed,
             mirrored: false,
+            copied_at: None,
         }
     }
 

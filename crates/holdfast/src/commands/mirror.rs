@@ -20,12 +20,15 @@ use serde_json::{Value, json};
 pub(crate) enum Mirror {
     /// Build the mirror of a site's instance: copied, verified, attached, caught up, and only then waited for
     #[command(
-        after_help = "Of the site that is live, commits wait for the mirror from then on. Of the other one, it follows the backup until it is needed.\n\nExamples:\n  holdfast mirror install\n  holdfast mirror install --site bos"
+        after_help = "Of the site that is live, commits wait for the mirror from then on. Of the other one, it follows the backup until it is needed.\n\nExamples:\n  holdfast mirror install\n  holdfast mirror install --site bos\n  holdfast mirror install --anew"
     )]
     Install {
         /// Of which site [default: the one that is live]
         #[arg(long)]
         site: Option<String>,
+        /// Copy it although it has data that follows; what it has is put aside
+        #[arg(long)]
+        anew: bool,
         #[command(flatten)]
         what_if: WhatIf,
         #[command(flatten)]
@@ -104,13 +107,15 @@ pub(crate) enum Shipping {
 /// Does it.
 pub(crate) async fn mirror(verb: Mirror, out: Output) -> Result<Exit> {
     match verb {
-        Mirror::Install { site, what_if, sites } => install(&sites.agents(out)?, site.as_deref(), what_if).await,
+        Mirror::Install { site, anew, what_if, sites } => {
+            install(&sites.agents(out)?, site.as_deref(), MirrorOptions { anew }, what_if).await
+        }
         Mirror::Remove { what_if, sites } => remove(&sites.agents(out)?, what_if).await,
         Mirror::Status { sites } => status(&sites.agents(out)?).await,
     }
 }
 
-async fn install(agents: &Agents, site: Option<&str>, what_if: WhatIf) -> Result<Exit> {
+async fn install(agents: &Agents, site: Option<&str>, options: MirrorOptions, what_if: WhatIf) -> Result<Exit> {
     let seen = agents.look().await?;
     let live = &seen.roles.primary.site;
     let of = match site {
@@ -129,7 +134,7 @@ async fn install(agents: &Agents, site: Option<&str>, what_if: WhatIf) -> Result
             &[format!("copy {} to {}, verify it, and let it follow", of.name, other.name)],
         ));
     }
-    let view = agents.carry_out(&of.name, Spec::Mirror(MirrorOptions::default())).await?;
+    let view = agents.carry_out(&of.name, Spec::Mirror(options)).await?;
     agents.out.value(&serde_json::to_value(&view)?, |_| format!("{} has its mirror: {}.", of.name, other.name));
     rested(&view, agents.out, "holdfast failover resume")
 }

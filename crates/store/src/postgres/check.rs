@@ -136,7 +136,7 @@ struct Facts {
     user: String,
     may_create: bool,
     superuser: bool,
-    settings: [String; 4],
+    settings: [String; 3],
     max_connections: i32,
     now_ms: i64,
 }
@@ -147,7 +147,7 @@ impl Facts {
             current_setting('server_encoding'), current_database()::text, current_user::text,
             has_database_privilege(current_database(), 'CREATE'),
             (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-            current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
+            current_setting('fsync'), current_setting('full_page_writes'),
             current_setting('synchronous_standby_names'), current_setting('max_connections')::int,
             (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
         let r = session.one(SQL, &[]).await?.ok_or_else(|| unavailable("it does not answer a simple question"))?;
@@ -159,9 +159,9 @@ impl Facts {
             user: r.try_get(4)?,
             may_create: r.try_get(5)?,
             superuser: r.try_get(6)?,
-            settings: [r.try_get(7)?, r.try_get(8)?, r.try_get(9)?, r.try_get(10)?],
-            max_connections: r.try_get(11)?,
-            now_ms: r.try_get(12)?,
+            settings: [r.try_get(7)?, r.try_get(8)?, r.try_get(9)?],
+            max_connections: r.try_get(10)?,
+            now_ms: r.try_get(11)?,
         })
     }
 }
@@ -201,18 +201,15 @@ async fn look(session: &Session, options: &PostgresOptions, add: &mut impl FnMut
     round_trip(session, add).await
 }
 
+/// That commits wait is asked for by every connection of ours, whatever the server is set to.
 fn durability(facts: &Facts, add: &mut impl FnMut(&'static str, Outcome)) {
-    let [fsync, full_page_writes, synchronous_commit, standbys] = &facts.settings;
+    let [fsync, full_page_writes, standbys] = &facts.settings;
     let mut wrong = Vec::new();
     if fsync != "on" {
         wrong.push("fsync is off: a crash of the machine can destroy the database");
     }
     if full_page_writes != "on" {
         wrong.push("full_page_writes is off: a crash of the machine can tear pages");
-    }
-    if ["off", "local"].contains(&synchronous_commit.as_str()) && (synchronous_commit == "off" || !standbys.is_empty())
-    {
-        wrong.push("synchronous_commit is too weak: messages that were acknowledged can be lost");
     }
     if wrong.is_empty() {
         let mirror = if standbys.is_empty() { "no synchronous standby" } else { "with a synchronous standby" };

@@ -180,14 +180,15 @@ fn alone(config: &Config, host: &Host, port: u16, address: Option<IpAddr>) -> Co
 ///
 /// A statement ends after a minute and a wait for a lock after ten seconds, since somebody waits for the answer; neither ends a wait for the mirror. A session
 /// whose server has been stopped in the middle of a transaction must not hold its locks for long. Compiling queries costs more than they do.
+///
+/// Commits wait for the disk and for the mirror whatever the database, the role or the address are set to: this comes last, and what a connection asks for
+/// comes before all of them. Nothing that was acknowledged may depend on a setting that somebody else can change.
 fn settings(given: &str) -> String {
     format!(
         "-c search_path={SCHEMA} -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=5s \
          -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan \
-         -c jit=off -c max_parallel_workers_per_gather=0 -c TimeZone=UTC {given}"
+         -c jit=off -c max_parallel_workers_per_gather=0 -c TimeZone=UTC {given} -c synchronous_commit=on"
     )
-    .trim_end()
-    .to_owned()
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A wait for a mirror that is ended (here: by `pg_cancel_backend`, the mirror never having been there) is answered by PostgreSQL with success and a warning.
+/// F16. A wait for a mirror that is ended (here: by `pg_cancel_backend`, the mirror never having been there) is answered by PostgreSQL with success and a warning.
 #[tokio::test]
-async fn a_commit_whose_wait_for_the_mirror_is_ended_is_unknown() {
+async fn f16_a_commit_whose_wait_for_the_mirror_is_ended_is_unknown() {
     let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
     let store = Arc::new(open(&postgres.url()).await);
     make_rooms(&*store, &[ROOM]).await;
@@ -44,6 +44,41 @@ async fn a_commit_whose_wait_for_the_mirror_is_ended_is_unknown() {
     let again = store.append(vec![sent]).await.unwrap();
     assert!(matches!(again[..], [Appended::Repeated(_)]));
     assert_eq!(store.head(ROOM).await.unwrap().seq, Seq(2));
+}
+
+/// F19. Somebody tells the whole server, the database and the role that commits need not wait for the mirror: posts wait for it all the same.
+#[tokio::test]
+async fn f19_a_weak_setting_of_the_database_acknowledges_nothing() {
+    let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+    postgres.psql("ALTER SYSTEM SET synchronous_commit = 'local'");
+    postgres.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    postgres.psql("SELECT pg_reload_conf()");
+    wait("the setting", || async { postgres.psql("SHOW synchronous_standby_names").contains("nobody") }).await;
+    for of in ["ROLE CURRENT_USER", "DATABASE holdfast"] {
+        postgres.psql(&format!("SET synchronous_commit = 'local'; ALTER {of} SET synchronous_commit = 'local'"));
+    }
+    assert!(postgres.psql("SHOW synchronous_commit").contains("local"));
+    let opening = PostgresStore::open(options(postgres.url()));
+    let opened = tokio::time::timeout(Duration::from_secs(3), opening).await;
+    assert!(opened.is_err(), "the schema was acknowledged by nobody");
+    postgres.psql("ALTER SYSTEM RESET synchronous_standby_names");
+    postgres.psql("SELECT pg_reload_conf()");
+    let store = Arc::new(open(&postgres.url()).await);
+    make_rooms(&*store, &[ROOM]).await;
+    postgres.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    postgres.psql("SELECT pg_reload_conf()");
+    wait("the setting", || async { postgres.psql("SHOW synchronous_standby_names").contains("nobody") }).await;
+    let posting = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.append(vec![draft(ROOM, ANA, say("for both machines"))]).await })
+    };
+    const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    wait("the post to wait", || async { postgres.psql(WAITING).trim() != "0" }).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!posting.is_finished(), "acknowledged without the mirror");
+    postgres.psql("ALTER SYSTEM RESET synchronous_standby_names");
+    postgres.psql("SELECT pg_reload_conf()");
+    posting.await.unwrap().unwrap();
 }
 
 /// An entry that is there already may not be on the mirror yet, so that a resend waits as a first send does.
