@@ -179,7 +179,12 @@ fn what_happens_to_the_mirror_and_to_the_witness_mends_itself_and_loses_nothing(
             println!("    {why}");
             let report = lab.report("atl-db-1").await?;
             ensure!(report.serves() && report.protection == Protection::Exposed, "{report:#?}");
+            lab.holdfast(["failover", "resume"]).await?;
+            in_sync(lab, "atl-db-1").await?;
+            // A whole copy in place of one that follows: the pool counts on the new one as soon as it has everything.
+            let before = lab.report("atl-db-2").await?.copied_at;
             lab.holdfast(["mirror", "install", "--anew"]).await?;
+            ensure!(lab.report("atl-db-2").await?.copied_at > before, "it was not copied");
             in_sync(lab, "atl-db-1").await
         })
         .await?;
