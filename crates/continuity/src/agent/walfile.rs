@@ -53,7 +53,8 @@ impl Agent {
             system_identifier: SystemIdentifier(system),
             segment_size: size,
             epoch: remembered.epoch(),
-            holder: self.is_holder(&remembered),
+            // One that is being stopped in order ships its last segment still; the mirror has it all.
+            holder: remembered.place.is_primary() && remembered.newest().is_some_and(|c| c.holder == self.me.name),
             exposed: remembered.protection == Protection::Exposed,
             local: Local {
                 socket: self.instance.layout().run(),
