@@ -127,21 +127,30 @@ impl Step for Check {
             return Err(StepError::refused(format!("{holder} does not serve: {}", old.note)));
         }
         let own = agent.ask(agent.name()).await?;
-        let streams =
-            own.status.server.and_then(|s| s.standby).and_then(|s| s.receiver).is_some_and(|r| r.status == "streaming");
-        if !streams {
+        let server = own.status.server;
+        let streams = server.as_ref().and_then(|s| s.standby.as_ref()?.receiver.as_ref());
+        if streams.is_none_or(|r| r.status != "streaming") {
             return Err(StepError::refused(format!("{} does not stream from {holder}", agent.name())));
         }
         let mut backup = None;
+        let mut without = String::new();
         if let Some(place) = roles.backup {
-            let report = agent.ask(&place.name).await.map_err(|e| {
-                StepError::refused(format!("the backup has to let go of its stream first, and does not answer: {e}"))
-            })?;
-            backup = matches!(report.place, Place::Standby { .. }).then(|| place.name.clone());
+            let follows = server.is_some_and(|s| s.followers.iter().any(|f| f.name == place.name));
+            match agent.ask(&place.name).await {
+                Ok(report) => backup = matches!(report.place, Place::Standby { .. }).then(|| place.name.clone()),
+                Err(error) if follows => {
+                    return Err(StepError::refused(format!(
+                        "the backup {} receives a stream and has to let go of it first, and its agent does not answer: {error}",
+                        place.name
+                    )));
+                }
+                // It is lost with its site, or cut off: what it has came from here, so that it is never ahead of this one.
+                Err(_) => without = format!("; the backup {} does not answer, and is left as it is", place.name),
+            }
         }
         let found = Found { old: holder.clone(), backup, epoch: agent.remembered().epoch() };
         Ok(Observed::done_with(
-            format!("{holder} serves under epoch {}, {} is in sync", found.epoch, agent.name()),
+            format!("{holder} serves under epoch {}, {} is in sync{without}", found.epoch, agent.name()),
             &found,
         ))
     }

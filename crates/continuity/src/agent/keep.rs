@@ -5,6 +5,7 @@ use super::report::Holds;
 use super::state::{Fetch, Place, Remembered};
 use super::{Agent, RELOAD, STARTING, STOPPING, Told, lock, said};
 use crate::register::Protection;
+use crate::topology::Role;
 use holdfast_instance::{Access, Boot, Dynamic, Phase, Progress, Stop, Sync};
 use holdfast_store::postgres::takeover;
 use holdfast_wal::local::pgwal_off_lineage;
@@ -79,7 +80,10 @@ impl Agent {
             Place::Empty => Ok(String::new()),
             Place::Stopped { .. } => self.keep_down("it was stopped").await,
             Place::Fenced { why, .. } => self.keep_down(why).await,
-            Place::Standby { upstream, fetch } => self.keep_standby(upstream.as_deref(), *fetch).await,
+            Place::Standby { upstream, fetch } => {
+                let upstream = self.behind_the_mirror(upstream.as_deref(), *fetch)?;
+                self.keep_standby(upstream.as_deref(), *fetch).await
+            }
             Place::Primary => match remembered.newest() {
                 Some(newest) if newest.holder != self.me.name => {
                     let held = held_by(&remembered, &self.me.name);
@@ -111,6 +115,23 @@ impl Agent {
             self.instance.stop(Stop::Fast, STOPPING).await.map_err(said)?;
         }
         Ok(())
+    }
+
+    /// Whom a standby is to follow. A backup that was cut off during a switchover finds that the mirror it follows has become the primary: it follows the
+    /// new mirror then, since what it has must be on the mirror already.
+    fn behind_the_mirror(&self, upstream: Option<&str>, fetch: Fetch) -> Told<Option<String>> {
+        let stays = Ok(upstream.map(str::to_owned));
+        let Some(roles) = self.roles() else { return stays };
+        let is_backup = roles.role_of(&self.me.name) == Some(Role::Backup);
+        match (upstream, roles.mirror) {
+            (Some(name), Some(mirror)) if is_backup && fetch == Fetch::Follow && name == roles.primary.name => {
+                let upstream = Some(mirror.name.clone());
+                tracing::info!(before = name, now = mirror.name, "the mirror it followed is the primary now");
+                self.remember(|m| m.place = Place::Standby { upstream: upstream.clone(), fetch })?;
+                Ok(upstream)
+            }
+            _ => stays,
+        }
     }
 
     pub(super) async fn keep_standby(&self, upstream: Option<&str>, fetch: Fetch) -> Told<String> {
