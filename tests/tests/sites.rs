@@ -84,7 +84,7 @@ fn processes_of(dir: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_site_is_lost_and_the_other_one_goes_on() {
+fn f22_a_site_is_lost_and_the_other_one_goes_on() {
     let said = OwnLab::new().demo(&[]);
     assert_eq!(said["shipping_only"], false);
     assert!(said["lag_seconds"]["samples"].as_u64().unwrap() > 5, "{said}");

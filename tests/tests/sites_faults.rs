@@ -32,12 +32,16 @@ fn said(event: Event) {
 
 /// Runs a test on a lab of its own, which is taken down whatever becomes of it.
 fn in_lab(work: impl AsyncFnOnce(&mut Lab) -> Result<()>) {
+    in_lab_with(UpOptions::default(), work);
+}
+
+fn in_lab_with(options: UpOptions, work: impl AsyncFnOnce(&mut Lab) -> Result<()>) {
     let dir = tempfile::Builder::new().prefix("hf-").tempdir_in("/tmp").unwrap();
     let path = dir.path().join("lab");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let done = runtime.block_on(async {
         let binary = Some(holdfast_tests::cli::binary().to_owned());
-        let mut lab = Lab::up(&path, &UpOptions { binary, ..UpOptions::default() }, &said).await?;
+        let mut lab = Lab::up(&path, &UpOptions { binary, ..options }, &said).await?;
         let worked = work(&mut lab).await;
         if worked.is_err() {
             tell_logs(&path);
@@ -263,6 +267,83 @@ fn f42_two_operators_cannot_fail_over_at_once_and_nothing_is_begun_without_evide
         }
         in_sync(lab, "bos-db-1").await
     });
+}
+
+/// The log that only the share has is missing in its middle, cut, empty, has a bit flipped, or cannot be reached: PostgreSQL would take any of these for the
+/// end of the log and be promoted. Here each is refused before anything is applied, by the file's name; and when it is whole, all of it is applied.
+#[test]
+fn f26_f28_f29_f31_nothing_is_promoted_over_a_damaged_log() {
+    in_lab_with(UpOptions { shipping_only: true, ..UpOptions::default() }, async |lab| {
+        // Segments come that the backup does not take: one every five seconds at least.
+        lab.holdfast(["shipping", "cancel"]).await?;
+        let load = lab.begin(RATE).await?;
+        let before = segments(lab)?.len();
+        let deadline = Instant::now() + LIMIT;
+        while segments(lab)?.len() < before + 4 {
+            ensure!(Instant::now() < deadline, "the primary ships nothing");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let all = segments(lab)?;
+        let report = lab.finish(load).await?;
+        ensure!(report.holds, "{report:#?}");
+        lab.kill("atl")?;
+        lab.until("bos-db-1", "miss the other site", LIMIT, |r| r.is_up()).await?;
+
+        let damaged = &all[before + 1];
+        let name = damaged.file_stem().unwrap().to_string_lossy().into_owned();
+        let whole = std::fs::read(damaged)?;
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 0x10;
+        for (what, bytes) in [
+            ("missing", None),
+            ("cut", Some(&whole[..whole.len() / 2])),
+            ("empty", Some(&[][..])),
+            ("flipped", Some(&flipped[..])),
+        ] {
+            match bytes {
+                Some(bytes) => std::fs::write(damaged, bytes)?,
+                None => std::fs::remove_file(damaged)?,
+            }
+            let refused = fail_over(lab, 1_000_000).await;
+            let why = format!("{:#}", refused.err().with_context(|| format!("promoted over a {what} segment"))?);
+            println!("{what}: {}", why.lines().next().unwrap_or_default());
+            ensure!(why.contains(&name) && why.contains("log-is-whole"), "{what}: {why}");
+            std::fs::write(damaged, &whole)?;
+        }
+        let share = lab.place().share("bos");
+        let away = share.with_extension("away");
+        std::fs::rename(&share, &away)?;
+        let refused = fail_over(lab, 1_000_000).await;
+        std::fs::rename(&away, &share)?;
+        let why = format!("{:#}", refused.err().context("promoted without the share")?);
+        ensure!(why.contains("share-answers") && why.contains("--without-share"), "{why}");
+        // It is a standby still, and nothing of it was changed.
+        let report = lab.report("bos-db-1").await?;
+        ensure!(matches!(report.place, Place::Standby { .. }) && report.epoch() == 1, "{report:#?}");
+
+        let plan = lab.holdfast(["failover", "plan"]).await;
+        fail_over(lab, 1_000_000).await.with_context(|| format!("{plan:?}"))?;
+        in_sync(lab, "bos-db-1").await
+    });
+}
+
+/// The segments on the share of the second site, the oldest first.
+fn segments(lab: &Lab) -> Result<Vec<std::path::PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![lab.place().share("bos").join("wal")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|e| e == "zst") => found.push(path),
+                false => {}
+            }
+        }
+    }
+    found.retain(|f| f.file_stem().is_some_and(|n| n.len() == 24));
+    found.sort();
+    Ok(found)
 }
 
 /// Where an agent may die, in the order in which it comes there.

@@ -8,12 +8,16 @@ use crate::mirror::{InstallMirror, MirrorOptions};
 use crate::procedure::run::Copies;
 use crate::procedure::{Answer, Journal, Operation, OperationView, Procedure};
 use crate::switchover::{Switchover, SwitchoverOptions};
-use holdfast_wal::names;
+use holdfast_wal::{Share, names};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+
+/// For the locks of an operation that is over to go off the shares, each of which may be out of reach.
+const RELEASING: Duration = Duration::from_secs(30);
 
 /// What is to be carried out.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -103,7 +107,7 @@ impl Agent {
     /// # Errors
     /// Another one is not over, here or elsewhere in the pool.
     pub(crate) async fn begin(self: &Arc<Self>, begin: Begin, by: &str) -> Told<OperationView> {
-        let mut current = self.operations.current.try_lock().map_err(|_| self.busy())?;
+        let mut current = self.rest().await?;
         if let Some(view) = self.operations.view().filter(|v| !v.state.is_over())
             && current.is_some()
         {
@@ -168,6 +172,17 @@ impl Agent {
         Ok(view)
     }
 
+    /// Takes the place of the one operation. Of one that is over the lock may still be on its way off the shares; that is waited for.
+    async fn rest(&self) -> Told<tokio::sync::MutexGuard<'_, Option<Operation>>> {
+        let current = &self.operations.current;
+        match self.operations.view() {
+            Some(view) if view.state.is_over() => {
+                tokio::time::timeout(RELEASING, current.lock()).await.map_err(|_| self.busy())
+            }
+            _ => current.try_lock().map_err(|_| self.busy()),
+        }
+    }
+
     fn busy(&self) -> String {
         match self.operations.view() {
             Some(view) => format!("{} is being carried out, begun by {} at {}", view.title, view.by, view.begun),
@@ -208,14 +223,17 @@ impl Agent {
         let bytes = serde_json::to_vec_pretty(&active).map_err(said)?;
         for site in &self.topology.sites {
             let Ok(share) = self.share(&site.share).await else { continue };
-            if begin.steal.is_some() {
+            let left = match begin.steal {
+                Some(_) => true,
+                None => self.is_over(read_active(&share).await.as_ref()),
+            };
+            if left {
                 share.delete(names::ACTIVE).await.map_err(said)?;
             }
             match share.put_once(names::ACTIVE, bytes.clone().into()).await {
                 Ok(_) => {}
                 Err(holdfast_wal::ShareError::Conflict { .. }) => {
-                    let there = share.get(names::ACTIVE).await.map_err(said)?;
-                    let there: Option<Active> = there.and_then(|b| serde_json::from_slice(&b).ok());
+                    let there = read_active(&share).await;
                     self.release_pool_lock(id).await;
                     return Err(match there {
                         Some(a) => format!(
@@ -235,18 +253,26 @@ impl Agent {
         Ok(())
     }
 
+    /// Whether what a lock stands for was ours and is over: the share was out of reach when it should have been removed, or this agent died before it was.
+    fn is_over(&self, active: Option<&Active>) -> bool {
+        let open = self.operations.view().filter(|view| !view.state.is_over()).map(|view| view.id);
+        active.is_some_and(|a| a.instance == self.me.name && Some(&a.operation) != open.as_ref())
+    }
+
     async fn release_pool_lock(&self, id: &str) {
         for site in &self.topology.sites {
             let Ok(share) = self.share(&site.share).await else { continue };
-            let there = share.get(names::ACTIVE).await.ok().flatten();
-            let there: Option<Active> = there.and_then(|b| serde_json::from_slice(&b).ok());
-            if there.is_some_and(|a| a.operation == id)
+            if read_active(&share).await.is_some_and(|a| a.operation == id)
                 && let Err(error) = share.delete(names::ACTIVE).await
             {
                 tracing::warn!(%error, "the lock stays on a share");
             }
         }
     }
+}
+
+async fn read_active(share: &Share) -> Option<Active> {
+    share.get(names::ACTIVE).await.ok().flatten().and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }
 
 fn not_over(view: &OperationView) -> String {
