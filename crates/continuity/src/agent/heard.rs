@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How far back the rate of writing is remembered.
 const MEASURED: Duration = Duration::from_secs(60);
+/// The shortest that a rate is measured over.
+const A_SECOND: Duration = Duration::from_secs(1);
 
 /// What one other agent said.
 #[derive(Clone, Debug)]
@@ -27,17 +29,27 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// Entries a second at the busiest of the last minute.
+    /// Entries a second at the busiest second of the last minute.
     pub fn busiest_rate(&self) -> f64 {
-        let pairs = self.counted.iter().zip(self.counted.iter().skip(1));
-        let rate = |((a, m), (b, n)): (&(Instant, i64), &(Instant, i64))| {
-            let seconds = b.duration_since(*a).as_secs_f64().max(0.05);
-            #[allow(clippy::cast_precision_loss, reason = "entries between two looks are few")]
-            let more = (n - m).max(0) as f64;
-            more / seconds
-        };
-        pairs.map(rate).fold(0.0, f64::max)
+        busiest_rate(&self.counted)
     }
+}
+
+/// Measured over a second at least: two looks that are close to each other catch a batch of writers, or none, and say nothing of the rate.
+fn busiest_rate(counted: &VecDeque<(Instant, i64)>) -> f64 {
+    let from = |(i, (begun, before)): (usize, &(Instant, i64))| {
+        let mut later = counted.iter().skip(i + 1);
+        let long_enough = later.find(|(at, _)| at.duration_since(*begun) >= A_SECOND).or_else(|| counted.back());
+        let (ended, after) = long_enough.filter(|(at, _)| at > begun)?;
+        #[allow(clippy::cast_precision_loss, reason = "entries of a second are few")]
+        let more = (after - before).max(0) as f64;
+        Some(more / ended.duration_since(*begun).as_secs_f64())
+    };
+    // The last second has too few looks left to begin at any but the first of them.
+    let whole = counted.iter().enumerate().take_while(|(i, (at, _))| {
+        *i == 0 || counted.back().is_some_and(|(last, _)| last.duration_since(*at) >= A_SECOND)
+    });
+    whole.filter_map(from).fold(0.0, f64::max)
 }
 
 /// A report that is kept over a restart.
@@ -113,5 +125,22 @@ impl Others {
             kept.insert(name.clone(), Kept { report: heard.report.clone(), at: heard.at, rate });
         }
         kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_between_two_looks_is_no_rate() {
+        let begun = Instant::now();
+        let looks = |all: &[(u64, i64)]| all.iter().map(|(ms, n)| (begun + Duration::from_millis(*ms), *n)).collect();
+        let rate = |all: &[(u64, i64)]| busiest_rate(&looks(all)).round();
+        assert_eq!(rate(&[]), 0.0);
+        assert_eq!(rate(&[(0, 10)]), 0.0);
+        assert_eq!(rate(&[(0, 0), (250, 100), (500, 100), (750, 100), (1_000, 200)]), 200.0, "two batches in a second");
+        assert_eq!(rate(&[(0, 0), (1_000, 50), (2_000, 350), (3_000, 350)]), 300.0, "the busiest one counts");
+        assert_eq!(rate(&[(0, 0), (500, 100)]), 200.0, "what is known of less than a second");
     }
 }
