@@ -113,7 +113,7 @@ pub(crate) fn opening_of(claim: &Claim, promoted: Promoted) -> Opening {
 
 /// The epoch in the database.
 pub(crate) async fn epoch_in_database(agent: &Agent) -> Result<Option<i64>, StepError> {
-    let client = agent.instance().sql("mgc").await.map_err(refused)?;
+    let client = agent.instance().look("mgc").await.map_err(refused)?;
     Ok(takeover::tally(&client).await.map_err(refused)?.map(|t| t.epoch))
 }
 
@@ -140,7 +140,7 @@ pub(crate) async fn write_epoch(agent: &Agent, epoch: u64, state: PoolPhase) -> 
 
 /// What the pool is in this database.
 pub(crate) async fn phase_in_database(agent: &Agent) -> Result<Option<PoolPhase>, StepError> {
-    let client = agent.instance().sql("mgc").await.map_err(refused)?;
+    let client = agent.instance().look("mgc").await.map_err(refused)?;
     Ok(takeover::tally(&client).await.map_err(refused)?.map(|t| t.state))
 }
 

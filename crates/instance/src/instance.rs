@@ -1,6 +1,7 @@
 //! An instance: where it lies, what it is configured by, and whether it runs.
 
 use crate::access::Access;
+use crate::connect::Kept;
 use crate::dynamic::{Dynamic, Sync};
 use crate::error::{Error, Result, file, sql};
 use crate::files;
@@ -27,6 +28,8 @@ struct Inner {
     settings: RwLock<Settings>,
     /// Held by whoever changes what changes while it runs.
     turn: tokio::sync::Mutex<()>,
+    /// The agent's connections for looking.
+    kept: Kept,
 }
 
 impl Instance {
@@ -42,7 +45,8 @@ impl Instance {
         layout.create()?;
         settings.write(&layout)?;
         let turn = tokio::sync::Mutex::new(());
-        let instance = Instance { inner: Arc::new(Inner { programs, layout, settings: RwLock::new(settings), turn }) };
+        let (settings, kept) = (RwLock::new(settings), Kept::default());
+        let instance = Instance { inner: Arc::new(Inner { programs, layout, settings, turn, kept }) };
         if !instance.layout().pg_hba_conf().exists() {
             files::replace(&instance.layout().pg_hba_conf(), &Access::Closed.pg_hba_conf())?;
         }
@@ -50,6 +54,10 @@ impl Instance {
             files::replace(&instance.layout().dynamic_conf(), &Dynamic::fenced().conf(1)?)?;
         }
         Ok(instance)
+    }
+
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.inner.kept
     }
 
     /// What lies where.

@@ -82,7 +82,7 @@ impl Instance {
 
     /// As what it runs; `None`: it does not run, does not answer, or somebody else started it.
     pub async fn boot(&self) -> Option<Boot> {
-        let client = self.sql("postgres").await.ok()?;
+        let client = self.look("postgres").await.ok()?;
         let row = client.query_one("SELECT current_setting('holdfast.boot', true)", &[]).await.ok()?;
         Boot::read(&row.try_get::<_, Option<String>>(0).ok()??)
     }

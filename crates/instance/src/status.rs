@@ -197,16 +197,19 @@ impl Instance {
                 Some(status) if status == "stopping" => (Phase::Stopping, None),
                 Some(_) => (Phase::Silent(e.to_string()), None),
             },
-            Err(_) => (Phase::Silent(format!("no answer in {} s", PATIENCE.as_secs())), None),
+            Err(_) => {
+                self.kept().forget();
+                (Phase::Silent(format!("no answer in {} s", PATIENCE.as_secs())), None)
+            }
         }
     }
 
     async fn ask(&self) -> Result<Server> {
-        let client = self.sql("postgres").await?;
-        match Server::ask(&client).await {
+        match Server::ask(self.look("postgres").await?.as_ref()).await {
             Ok(server) => Ok(server),
-            // It was promoted between two parts of a question, some of which only one or the other may be asked.
-            Err(_) => Server::ask(&client).await.map_err(sql("asking how it is")),
+            // The connection broke since it was used last; or it was promoted between two parts of a question, some of which only one or the other may
+            // be asked.
+            Err(_) => Server::ask(self.look("postgres").await?.as_ref()).await.map_err(sql("asking how it is")),
         }
     }
 

@@ -80,7 +80,7 @@ impl Instance {
     /// # Errors
     /// It does not run, or does not answer.
     pub async fn in_recovery(&self) -> Result<bool> {
-        let client = self.sql("postgres").await?;
+        let client = self.look("postgres").await?;
         let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await;
         row.and_then(|row| row.try_get(0)).map_err(sql("asking whether it is a standby"))
     }
@@ -90,7 +90,7 @@ impl Instance {
     /// # Errors
     /// It does not run, or does not answer.
     pub async fn timeline(&self) -> Result<u32> {
-        let client = self.sql("postgres").await?;
+        let client = self.look("postgres").await?;
         let row = client.query_one(&format!("SELECT {TIMELINE}"), &[]).await;
         let number: i32 = row.and_then(|row| row.try_get(0)).map_err(sql("asking for its timeline"))?;
         Ok(number.cast_unsigned())

@@ -58,7 +58,7 @@ impl Agent {
 
     /// What the database holds now.
     pub(crate) async fn count(&self) -> Option<Holds> {
-        let client = self.instance.sql("mgc").await.ok()?;
+        let client = self.instance.look("mgc").await.ok()?;
         let tally = takeover::tally(&client).await.ok().flatten()?;
         let active = takeover::active(&client).await.unwrap_or_default();
         Some(Holds {

@@ -744,7 +744,7 @@ impl Step for SetActive {
         if !doing::is_open(agent)? {
             return Ok(Observed::NotYet("nobody is let in yet".into()));
         }
-        let client = agent.instance().sql("mgc").await.map_err(refused)?;
+        let client = agent.instance().look("mgc").await.map_err(refused)?;
         match takeover::active(&client).await {
             Err(takeover::TakeOverError::NoPool) => {
                 Ok(Observed::done("clients are let in; the database holds no pool yet"))
