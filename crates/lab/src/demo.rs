@@ -64,8 +64,26 @@ pub struct StepTaken {
     pub observed: String,
 }
 
+/// When what happened, in milliseconds since the clients began.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Timeline {
+    /// How long a moment is.
+    pub moment_ms: u64,
+    /// Posts that were acknowledged in each.
+    pub acknowledged: Vec<u32>,
+    /// The site was lost.
+    pub lost_ms: u64,
+    /// The failover was commanded.
+    pub commanded_ms: u64,
+    /// The first post was accepted in the other site.
+    pub accepted_ms: u64,
+}
+
+/// A moment of a [`Timeline`].
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// How a demonstration went.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Demo {
     /// Messages that were acknowledged.
     pub acknowledged: usize,
@@ -99,6 +117,8 @@ pub struct Demo {
     pub backlog_bytes: u64,
     /// Whether the sites were bound by shipped log alone.
     pub shipping_only: bool,
+    /// When what happened.
+    pub timeline: Timeline,
     /// What the clients say of it all.
     pub load: LoadReport,
 }
@@ -149,6 +169,13 @@ impl Lab {
         })
         .await?;
 
+        let timeline = Timeline {
+            moment_ms: ms(MOMENT),
+            acknowledged: load.acknowledged_by(MOMENT),
+            lost_ms: ms(last),
+            commanded_ms: ms(commanded),
+            accepted_ms: ms(first),
+        };
         let (silence, _) = load.longest_silence_after(last.saturating_sub(Duration::from_secs(1)));
         let loss = Loss { epoch: shown.next_epoch - 1, at_most: usize::try_from(shown.entries).unwrap_or(usize::MAX) };
         let outcome =
@@ -172,6 +199,7 @@ impl Lab {
             killed,
             backlog_bytes: options.backlog_bytes,
             shipping_only: lab.record.shipping_only,
+            timeline,
             load: said,
         })
     }

@@ -28,7 +28,7 @@ pub struct LoadOptions {
 }
 
 /// How a load was.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct LoadReport {
     /// Whether nothing is wrong.
     pub holds: bool,

@@ -103,6 +103,19 @@ impl Load {
         acknowledged.iter().rev().take_while(|at| **at > moment).min().copied()
     }
 
+    /// How many messages were acknowledged in each moment of a length, from the beginning on.
+    pub fn acknowledged_by(&self, moment: Duration) -> Vec<u32> {
+        let mut counts = Vec::new();
+        for at in lock(&self.shared.acknowledged).iter() {
+            let i = usize::try_from(at.as_nanos() / moment.as_nanos().max(1)).unwrap_or(usize::MAX - 1);
+            if i >= counts.len() {
+                counts.resize(i + 1, 0);
+            }
+            counts[i] += 1;
+        }
+        counts
+    }
+
     /// The longest time since a moment in which nothing was acknowledged, and when it began.
     pub fn longest_silence_after(&self, moment: Duration) -> (Duration, Duration) {
         let mut times: Vec<Duration> =

@@ -17,6 +17,12 @@ use tokio::time::Instant;
 /// silent for as long as another would have to be.
 const STALE_SELF: Duration = Duration::from_secs(5);
 
+/// Between two beats while the database is away, and for a while after that: it may be another one, in which the list of those that take clients is
+/// only being written, and clients wait for it.
+const HURRIED: Duration = Duration::from_millis(200);
+/// For how long after that.
+const HURRY: Duration = Duration::from_secs(3);
+
 impl Chat {
     /// Comes into the pool.
     ///
@@ -93,15 +99,18 @@ impl Chat {
     pub(crate) async fn beat_often(self) {
         let (Some(pooled), Some(pool)) = (&self.inner.pooled, self.store().pool()) else { return };
         let mut trouble = false;
+        let mut hurry_until = Instant::now();
         loop {
+            let pause = if trouble || Instant::now() < hurry_until { HURRIED } else { BEAT };
             tokio::select! {
-                () = tokio::time::sleep(BEAT) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = pooled.beat_now.notified() => {}
                 () = self.inner.stopping.cancelled() => return,
             }
             match self.beat_once(pool, STALE).await {
                 Ok(Beaten::In(state, servers)) => {
                     if std::mem::take(&mut trouble) {
+                        hurry_until = Instant::now() + HURRY;
                         tracing::info!("this server is heard of in the pool again");
                     }
                     self.heard_of_pool(state, servers);

@@ -3,7 +3,7 @@
 use crate::exit::{Exit, Failure, refused};
 use crate::output::{Column, Output, plain, table, text};
 use crate::stages::Stages;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use holdfast_lab::{Demo, DemoOptions, Lab, LoadOptions, LoadReport, Status, UpOptions, names};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ pub(crate) enum Verb {
     /// The whole story: up, a checked load, the loss of site atl, failover to site bos, the load goes on, a report
     #[command(
         after_help = "Exits with 0 only if no acknowledged message is missing beyond what was shown before the failover was confirmed, none is there twice or in another place, and all clients saw the same. \
-                      It leaves nothing behind, however it ends.\n\nExamples:\n  holdfast lab demo\n  holdfast lab demo --shipping-only --json\n  holdfast lab demo --backlog-bytes 1073741824"
+                      It leaves nothing behind, however it ends.\n\nExamples:\n  holdfast lab demo\n  holdfast lab demo --shipping-only --json\n  holdfast lab demo --picture failover.svg\n  holdfast lab demo --backlog-bytes 1073741824"
     )]
     Demo {
         #[command(flatten)]
@@ -80,6 +80,9 @@ pub(crate) enum Verb {
         /// Switchovers within site atl before it is lost
         #[arg(long, default_value_t = 0, value_name = "N")]
         switchovers: usize,
+        /// Draw what happened: an SVG file
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
         /// Leave the lab as it is afterwards
         #[arg(long)]
         keep: bool,
@@ -153,10 +156,10 @@ pub(crate) async fn run(verb: Verb, out: Output) -> Result<Exit> {
             });
             Ok(Exit::Done)
         }
-        Verb::Demo { at, how, rate, seconds, backlog_bytes, switchovers, keep } => {
+        Verb::Demo { at, how, rate, seconds, backlog_bytes, switchovers, picture, keep } => {
             let steady = Duration::from_secs(seconds);
             let options = DemoOptions { up: how.options(), rate: sensible(rate)?, steady, backlog_bytes, switchovers };
-            demo(&at.dir, &options, keep, out).await
+            demo(&at.dir, &options, picture.as_deref(), keep, out).await
         }
         Verb::Down { at } => {
             Lab::down(&at.dir)?;
@@ -235,7 +238,7 @@ async fn status(dir: &Path, out: Output) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn demo(dir: &Path, options: &DemoOptions, keep: bool, out: Output) -> Result<Exit> {
+async fn demo(dir: &Path, options: &DemoOptions, picture: Option<&Path>, keep: bool, out: Output) -> Result<Exit> {
     let stages = Stages::new(out.quiet);
     let told = unless_interrupted(dir, Lab::demo(dir, options, &|event| stages.hear(event))).await;
     // However it ended.
@@ -243,6 +246,9 @@ async fn demo(dir: &Path, options: &DemoOptions, keep: bool, out: Output) -> Res
         Lab::down(dir)?;
     }
     let demo = told?;
+    if let Some(file) = picture {
+        std::fs::write(file, holdfast_lab::picture(&demo)).with_context(|| format!("writing {}", file.display()))?;
+    }
     out.value(&serde_json::to_value(&demo)?, |_| story(&demo));
     Ok(if demo.holds { Exit::Done } else { Exit::Refused })
 }
