@@ -25,6 +25,9 @@ pub struct Topology {
     /// The third voter, if there is one.
     #[serde(default)]
     pub witness: Option<WitnessPlace>,
+    /// As whom a failover proves that clients can work, if it is to.
+    #[serde(default)]
+    pub probe: Option<Probe>,
 }
 
 /// What holds for the pool as a whole.
@@ -163,6 +166,30 @@ pub struct ServerPlace {
     pub site: String,
     /// Where clients reach it.
     pub url: String,
+    /// Where the agents reach it without TLS, if `url` is an address of a proxy with TLS: `http://host:port`.
+    #[serde(default)]
+    pub probe_url: Option<String>,
+}
+
+impl ServerPlace {
+    /// Host and port where it is reached without TLS; `None`: nowhere that is known.
+    pub fn plain_host(&self) -> Option<String> {
+        let host = self.probe_url.as_ref().unwrap_or(&self.url).strip_prefix("http://")?.split('/').next()?;
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        Some(if has_port { host.to_owned() } else { format!("{host}:80") })
+    }
+}
+
+/// An account with which it is tried whether clients can work: it signs in, posts to a room of its own, and reads back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// The user's name.
+    pub name: String,
+    /// A file with the password on its first line, on the machine of every agent.
+    pub password_file: PathBuf,
+    /// A room in which that user may post; who is in it reads when a pool moved.
+    pub room: String,
 }
 
 /// Where the witness is.

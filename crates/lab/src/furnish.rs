@@ -2,6 +2,7 @@
 
 use crate::Lab;
 use crate::names;
+use crate::papers::{PROBE, PROBE_ROOM};
 use anyhow::{Context as _, Result, ensure};
 use holdfast_load::cast::{add_room, add_user};
 use serde_json::json;
@@ -22,6 +23,9 @@ impl Lab {
         for person in PEOPLE {
             add_user(&mut admin, person, &self.record.password).await?;
         }
+        add_user(&mut admin, PROBE, &self.record.password).await?;
+        add_room(&mut admin, PROBE_ROOM).await?;
+        self.record.owner.write(&self.place.probe_password(), &format!("{}\n", self.record.password))?;
         for (name, text) in ROOMS {
             let room = add_room(&mut admin, name).await?;
             let body = json!({ "client_id": Uuid::new_v4(), "text": text });

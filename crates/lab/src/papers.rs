@@ -4,7 +4,7 @@ use crate::Lab;
 use crate::names;
 use anyhow::{Context as _, Result};
 use holdfast_continuity::topology::{
-    InstancePlace, MirrorLost, PoolSettings, Role, ServerPlace, Site, Topology, WitnessPlace,
+    InstancePlace, MirrorLost, PoolSettings, Probe, Role, ServerPlace, Site, Topology, WitnessPlace,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,6 +15,10 @@ const ADDRESS: &str = "127.0.0.1";
 const ARCHIVE_TIMEOUT: u64 = 5;
 /// Settings of PostgreSQL that keep four of them small.
 const POSTGRES: [(&str, &str); 3] = [("shared_buffers", "64MB"), ("max_connections", "80"), ("wal_keep_size", "256MB")];
+
+/// Who proves that clients can work after a failover, and where.
+pub(crate) const PROBE: &str = "probe";
+pub(crate) const PROBE_ROOM: &str = "Moves of the pool";
 
 /// What the instances of the two sites are at the beginning.
 const ROLES: [Role; 4] = [Role::Primary, Role::Mirror, Role::Backup, Role::BackupMirror];
@@ -38,6 +42,7 @@ impl Lab {
             name: names::full(&short),
             site: site.to_owned(),
             url: format!("http://{}", self.record.host(&short)),
+            probe_url: None,
         });
         let site = |name: &str| Site {
             name: name.to_owned(),
@@ -59,6 +64,11 @@ impl Lab {
                 name: names::full(names::WITNESS),
                 address: Some(ADDRESS.to_owned()),
                 port: ports.of(names::WITNESS),
+            }),
+            probe: Some(Probe {
+                name: PROBE.to_owned(),
+                password_file: self.place.probe_password(),
+                room: PROBE_ROOM.to_owned(),
             }),
         }
     }

@@ -58,6 +58,11 @@ impl Place {
         self.dir.join("topology.toml")
     }
 
+    /// The password of who proves that clients can work.
+    pub fn probe_password(&self) -> PathBuf {
+        self.dir.join("probe-password")
+    }
+
     /// The authority of the pool.
     pub fn authority(&self) -> PathBuf {
         self.dir.join("ca")

@@ -19,5 +19,7 @@ mod writer;
 
 pub use cast::Cast;
 pub use hosts::Hosts;
+pub use http::Http;
+pub use live::Live;
 pub use load::{Load, Outcome};
 pub use plan::Plan;

@@ -1,13 +1,14 @@
 //! Failing over to this agent's site: the runbook, step by step, each with its proof before the next.
 //!
 //! [`plan`] says beforehand what would happen; [`evidence`] why the other site cannot take writes any more; [`copy`] and [`loss`] what there is and
-//! what is lost; [`steps`] are the steps themselves; [`outcome`] is what is reported at the end.
+//! what is lost; `probe` whether clients can work; [`steps`] are the steps themselves; [`outcome`] is what is reported at the end.
 
 pub mod copy;
 pub mod evidence;
 pub mod loss;
 pub mod outcome;
 pub mod plan;
+mod probe;
 mod steps;
 
 use crate::agent::Agent;

@@ -4,7 +4,7 @@ use super::evidence::{Evidence, FenceSpec};
 use super::loss::Loss;
 use super::outcome::Outcome;
 use super::plan::{self, PlanOptions};
-use super::{FailoverOptions, RESERVED_TIMELINES, copy};
+use super::{FailoverOptions, RESERVED_TIMELINES, copy, probe};
 use crate::agent::Agent;
 use crate::agent::order::Order;
 use crate::agent::state::{Fetch, Place};
@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Whose steps.
 #[derive(Clone)]
@@ -54,7 +55,11 @@ pub(super) fn all(of: &Of) -> Vec<Box<dyn Step>> {
     } else {
         steps.extend([servers, mirror]);
     }
-    steps.extend([Box::new(Seal(of.clone())) as Box<dyn Step>, Box::new(ReportIt(of.clone()))]);
+    steps.extend([
+        Box::new(Prove { of: of.clone(), client_id: Uuid::new_v4() }) as Box<dyn Step>,
+        Box::new(Seal(of.clone())),
+        Box::new(ReportIt(of.clone())),
+    ]);
     steps
 }
 
@@ -762,6 +767,65 @@ impl Step for SetActive {
         let far = memory.answer("far").unwrap_or(options.far);
         doing::set_active(agent, &self.wanted(memory), far).await?;
         agent.tell_shortly(agent.name(), Order::Access { to: Access::Open }).await?;
+        Ok(())
+    }
+}
+
+struct Prove {
+    of: Of,
+    /// Of the message, so that it is posted once however often it is tried.
+    client_id: Uuid,
+}
+
+#[async_trait]
+impl Step for Prove {
+    fn name(&self) -> &'static str {
+        "prove"
+    }
+
+    fn title(&self) -> String {
+        "Prove it: a client signs in, posts and reads back".into()
+    }
+
+    fn number(&self) -> u8 {
+        7
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    async fn observe(&self, memory: &Memory) -> Result<Observed, StepError> {
+        let agent = &self.of.agent;
+        let active: Vec<String> = memory.of("servers").unwrap_or_default();
+        let Some(account) = &agent.topology().probe else {
+            return Ok(Observed::done("not tried: the topology names no [probe]"));
+        };
+        let accepted = memory.answer("accept").unwrap_or_else(|| self.of.options.accept.clone());
+        if accepted.iter().any(|name| name == self.name()) {
+            return Ok(Observed::done("not tried: it was passed over, as was said"));
+        }
+        if active.is_empty() {
+            return Ok(Observed::done("not tried: the database holds no pool yet"));
+        }
+        let claim: Claim = memory_of(memory, "claim")?;
+        let text = format!("{} is live under epoch {}.", agent.site(), claim.epoch);
+        let mut told = Vec::new();
+        for name in &active {
+            let server = agent.topology().servers.iter().find(|s| s.name == *name);
+            let server = server.ok_or_else(|| StepError::refused(format!("the topology names no server {name}")))?;
+            match probe::prove(account, server, self.client_id, &text).await {
+                Ok(took) => told.push(format!("{name} in {} ms", took.as_millis())),
+                Err(error) => {
+                    let pass = "clients are let in all the same; --accept prove passes this over";
+                    return Ok(Observed::NotYet(format!("{error:#} ({pass})")));
+                }
+            }
+        }
+        Ok(Observed::done(format!("{} signed in, posted and read it back: {}", account.name, told.join(", "))))
+    }
+
+    async fn act(&self, _: &Memory) -> Result<(), StepError> {
         Ok(())
     }
 }

@@ -38,6 +38,16 @@ pub(super) fn check(topology: &Topology) -> Vec<Problem> {
     if topology.pool.archive_timeout_seconds == 0 || topology.pool.archive_timeout_seconds > 3_600 {
         found.add("pool.archive_timeout_seconds", "it is 1 to 3600".to_owned());
     }
+    if let Some(probe) = &topology.probe {
+        if !probe.password_file.is_absolute() {
+            found.add("probe.password_file", format!("{} is no absolute path", probe.password_file.display()));
+        }
+        for server in topology.servers.iter().filter(|s| s.plain_host().is_none()) {
+            let what =
+                "the probe reaches servers without TLS only: give a probe_url such as http://host:8080".to_owned();
+            found.add(format!("server {}", server.name), what);
+        }
+    }
     found.0
 }
 
@@ -241,6 +251,11 @@ mod tests {
             ("name = \"bos\"", "name = \"Bos\"", "is no name"),
             ("data = \"/var/lib/holdfast/bos-db-2\"", "data = \"x\"", "no absolute path"),
             ("url = \"https://", "url = \"ftp://", "no http or https address"),
+            (
+                "[witness]",
+                "[probe]\nname = \"probe\"\npassword_file = \"/etc/p\"\nroom = \"Probe\"\n[witness]",
+                "give a probe_url",
+            ),
             (
                 "role = \"primary\"",
                 "role = \"primary\"\n settings = { fsync = \"off\" }",

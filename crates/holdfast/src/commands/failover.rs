@@ -104,7 +104,7 @@ pub(crate) struct How {
     /// Let a server take clients that is far from the database
     #[arg(long)]
     far: bool,
-    /// Pass over a red check, by its name
+    /// Pass over a red check, or the last proof (`prove`), by its name
     #[arg(long, value_name = "CHECK")]
     accept: Vec<String>,
 }
@@ -128,7 +128,8 @@ impl How {
         let loss = self.accept_loss.map(|n| ("accept-loss".to_owned(), json!(n)));
         let servers = (!self.server.is_empty()).then(|| ("servers".to_owned(), json!(self.server)));
         let far = self.far.then(|| ("far".to_owned(), json!(true)));
-        fence.into_iter().chain(loss).chain(servers).chain(far).collect()
+        let accept = (!self.accept.is_empty()).then(|| ("accept".to_owned(), json!(self.accept)));
+        fence.into_iter().chain(loss).chain(servers).chain(far).chain(accept).collect()
     }
 }
 
