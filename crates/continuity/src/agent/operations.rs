@@ -11,6 +11,7 @@ use crate::switchover::{Switchover, SwitchoverOptions};
 use holdfast_wal::names;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
@@ -64,11 +65,13 @@ pub(crate) struct Operations {
     /// Held by whoever carries it on.
     current: Arc<tokio::sync::Mutex<Option<Operation>>>,
     watched: Mutex<Option<watch::Receiver<OperationView>>>,
+    /// Those that are over, and whose lock may still be on a share: one that was away, or because the agent died just then.
+    locked: Mutex<BTreeSet<String>>,
 }
 
 impl Operations {
     pub(super) fn in_dir(dir: PathBuf) -> Operations {
-        Operations { dir, current: Arc::default(), watched: Mutex::new(None) }
+        Operations { dir, current: Arc::default(), watched: Mutex::new(None), locked: Mutex::default() }
     }
 
     /// What is carried out, or was last.
@@ -88,7 +91,11 @@ impl Operations {
         let id = opened.operation.clone();
         let procedure = procedure(&spec, agent);
         if let Some(operation) = Operation::resume(procedure, journal, Some(copy_to_share(agent, &id))) {
-            *lock(&self.watched) = Some(operation.watch());
+            let watch = operation.watch();
+            if watch.borrow().state.is_over() {
+                lock(&self.locked).insert(id);
+            }
+            *lock(&self.watched) = Some(watch);
             if let Ok(mut current) = self.current.try_lock() {
                 *current = Some(operation);
             }
@@ -235,16 +242,36 @@ impl Agent {
         Ok(())
     }
 
+    /// Takes the lock of an operation off all shares; off those that do not answer, later.
     async fn release_pool_lock(&self, id: &str) {
-        for site in &self.topology.sites {
-            let Ok(share) = self.share(&site.share).await else { continue };
-            let there = share.get(names::ACTIVE).await.ok().flatten();
-            let there: Option<Active> = there.and_then(|b| serde_json::from_slice(&b).ok());
-            if there.is_some_and(|a| a.operation == id)
-                && let Err(error) = share.delete(names::ACTIVE).await
-            {
-                tracing::warn!(%error, "the lock stays on a share");
+        lock(&self.operations.locked).insert(id.to_owned());
+        self.let_go_of_what_is_over().await;
+    }
+
+    /// Takes off the shares what an operation that is over left there: nothing may be deleted, and no other operation begun, while it is there.
+    pub(super) async fn let_go_of_what_is_over(&self) {
+        let over = lock(&self.operations.locked).clone();
+        for id in over {
+            let mut all = true;
+            for site in &self.topology.sites {
+                if let Err(error) = self.unlock(&site.share, &id).await {
+                    all = false;
+                    tracing::debug!(error, site = site.name, "the lock stays on this share until it answers");
+                }
             }
+            if all {
+                lock(&self.operations.locked).remove(&id);
+            }
+        }
+    }
+
+    async fn unlock(&self, location: &str, id: &str) -> Told<()> {
+        let share = self.share(location).await.map_err(said)?;
+        let there = share.get(names::ACTIVE).await.map_err(said)?;
+        let there: Option<Active> = there.and_then(|b| serde_json::from_slice(&b).ok());
+        match there {
+            Some(active) if active.operation == id => share.delete(names::ACTIVE).await.map_err(said),
+            _ => Ok(()),
         }
     }
 }
