@@ -158,7 +158,7 @@ pub struct Archiver {
 pub struct Disk {
     /// Bytes that are free for its user.
     pub free: u64,
-    /// Bytes in all.
+    /// Bytes in all, without what is kept for the system's own user.
     pub total: u64,
 }
 
@@ -216,7 +216,8 @@ impl Instance {
         let of = |path: &Path| {
             let fs = statvfs(path).ok()?;
             let of = |blocks: u64| blocks.saturating_mul(fs.f_frsize);
-            Some(Disk { free: of(fs.f_bavail), total: of(fs.f_blocks) })
+            let used = fs.f_blocks.saturating_sub(fs.f_bfree);
+            Some(Disk { free: of(fs.f_bavail), total: of(used.saturating_add(fs.f_bavail)) })
         };
         let disks = [of(self.layout().root()), of(&self.layout().pg_wal())];
         disks
