@@ -61,7 +61,7 @@ test-rust: build-debug
 
 test-faults: install-tools install-postgres web build-debug ## Every test of two sites, also those that take long
 	export HOLDFAST_BIN="$$(packaging/target-dir.sh)/debug/holdfast"; \
-	$(CARGO) nextest run --workspace --locked --run-ignored all -E 'package(holdfast-tests) & (binary(sites) | binary(sites_faults) | binary(sites_shell))'
+	$(CARGO) nextest run --workspace --locked --run-ignored all -E 'package(holdfast-tests) & (binary(sites) | binary(sites_faults) | binary(sites_shell) | binary(sites_shipping))'
 
 test-web: $(WEB_MODULES)
 	cd web && npm run --silent test

@@ -48,6 +48,12 @@ pub struct PoolSettings {
     /// Seconds after which a segment that is not full is shipped all the same.
     #[serde(default = "default_archive_timeout")]
     pub archive_timeout_seconds: u64,
+    /// Days for which log stays on the shares at least; what somebody still needs stays longer. 0: for ever.
+    #[serde(default = "default_retention")]
+    pub retention_days: u32,
+    /// Seconds between two looks of the backup's agent at the share, at each of which it proves a few segments; 0: it proves none.
+    #[serde(default = "default_verify_every")]
+    pub verify_every_seconds: u64,
 }
 
 fn default_expose_after() -> u64 {
@@ -59,6 +65,14 @@ fn default_streaming() -> bool {
 }
 
 fn default_archive_timeout() -> u64 {
+    30
+}
+
+fn default_retention() -> u32 {
+    30
+}
+
+fn default_verify_every() -> u64 {
     30
 }
 

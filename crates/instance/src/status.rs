@@ -10,6 +10,7 @@ use holdfast_wal::Lsn;
 use jiff::Timestamp;
 use rustix::fs::statvfs;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tokio_postgres::{Client, Row};
 
@@ -25,7 +26,7 @@ pub struct Status {
     pub phase: Phase,
     /// What the server said; `None` unless it is up.
     pub server: Option<Server>,
-    /// The disk with its data.
+    /// The disk with its data; the fuller one, when its log has one of its own.
     pub disk: Option<Disk>,
     /// Segments that wait to be archived.
     pub unarchived: Unarchived,
@@ -157,7 +158,7 @@ pub struct Archiver {
 pub struct Disk {
     /// Bytes that are free for its user.
     pub free: u64,
-    /// Bytes in all.
+    /// Bytes in all, without what is kept for the system's own user.
     pub total: u64,
 }
 
@@ -213,9 +214,20 @@ impl Instance {
         }
     }
 
+    /// Its log may lie on another disk than the rest; the fuller one counts.
     fn disk(&self) -> Option<Disk> {
-        let fs = statvfs(self.layout().root()).ok()?;
-        Some(Disk { free: fs.f_bavail.saturating_mul(fs.f_frsize), total: fs.f_blocks.saturating_mul(fs.f_frsize) })
+        let of = |path: &Path| {
+            let fs = statvfs(path).ok()?;
+            let of = |blocks: u64| blocks.saturating_mul(fs.f_frsize);
+            let used = fs.f_blocks.saturating_sub(fs.f_bfree);
+            Some(Disk { free: of(fs.f_bavail), total: of(used.saturating_add(fs.f_bavail)) })
+        };
+        let disks = [of(self.layout().root()), of(&self.layout().pg_wal())];
+        disks
+            .into_iter()
+            .flatten()
+            .filter(|disk| disk.total > 0)
+            .min_by_key(|disk| disk.free.saturating_mul(1_000).checked_div(disk.total))
     }
 
     fn unarchived(&self) -> Unarchived {

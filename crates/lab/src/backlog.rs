@@ -88,7 +88,7 @@ impl Lab {
     }
 
     /// Asks an instance something on its socket, as its agent could.
-    async fn psql(&self, (site, short): &(String, String), database: &str, sql: &str) -> Result<String> {
+    pub(crate) async fn psql(&self, (site, short): &(String, String), database: &str, sql: &str) -> Result<String> {
         let programs = Programs::find()?;
         let mut command = self.record.owner.command(&programs.dir().join("psql"));
         command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-h"]);

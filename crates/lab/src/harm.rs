@@ -106,6 +106,16 @@ impl Lab {
         self.signal_postgres(short, Signal::KILL)
     }
 
+    /// Asks an instance's PostgreSQL something on its socket, as its agent could.
+    ///
+    /// # Errors
+    /// When it does not answer, or says no.
+    pub async fn sql(&self, short: &str, sql: &str) -> Result<String> {
+        let instances = names::instances();
+        let (site, name) = instances.iter().find(|(_, name)| name == short).context("there is no such instance")?;
+        self.psql(&((*site).to_owned(), name.clone()), "postgres", sql).await
+    }
+
     /// What an instance's agent says at this moment.
     ///
     /// # Errors

@@ -13,6 +13,10 @@ use std::fmt::Write as _;
 const ADDRESS: &str = "127.0.0.1";
 /// Seconds after which log is shipped though a segment is not full. More would be usual, and mean more loss where there is shipped log alone.
 const ARCHIVE_TIMEOUT: u64 = 5;
+/// As usual. Nothing in a lab becomes so old, unless a test makes it.
+const RETENTION_DAYS: u32 = 30;
+/// Seconds between two looks at the share. More would be usual.
+const VERIFY_EVERY: u64 = 5;
 /// Settings of PostgreSQL that keep four of them small.
 const POSTGRES: [(&str, &str); 3] = [("shared_buffers", "64MB"), ("max_connections", "80"), ("wal_keep_size", "256MB")];
 
@@ -56,6 +60,8 @@ impl Lab {
                 expose_after_seconds: 10,
                 streaming: !self.record.shipping_only,
                 archive_timeout_seconds: ARCHIVE_TIMEOUT,
+                retention_days: RETENTION_DAYS,
+                verify_every_seconds: VERIFY_EVERY,
             },
             sites: names::SITES.map(site).into(),
             instances: instances.collect(),

@@ -152,10 +152,33 @@ impl Inventory {
         }
     }
 
+    /// Only the first so many segments of it, with the history files that are needed among them: for whoever goes on little by little.
+    #[must_use]
+    pub fn first(mut self, most: usize) -> Inventory {
+        if self.segments.len() > most {
+            self.segments.truncate(most);
+            self.in_flight = None;
+        }
+        let end = self.segments.last().map_or(0, |f| f.segment.number);
+        let (size, some) = (self.size, !self.segments.is_empty());
+        self.histories.retain(|h| some && size.number_of(h.fork) <= end);
+        self
+    }
+
     /// How many bytes the segments have when they are decompressed: the room that a copy folder needs.
     pub fn room(&self) -> u64 {
         self.size.bytes().saturating_mul(self.segments.len() as u64)
     }
+}
+
+/// The numbers of the first and the last segment of the lineage that lies there with its manifest.
+pub fn extent(listed: &[Listed], system: SystemIdentifier, size: SegmentSize, lineage: &Lineage) -> Option<(u64, u64)> {
+    let vouched = listed.iter().filter(|l| l.name.ends_with(".json"));
+    let numbers = vouched.filter_map(|l| match ours(&l.name, system, size).ok()? {
+        file @ WalFile::Segment(segment) if lineage.has(file, size) => Some(segment.number),
+        _ => None,
+    });
+    numbers.fold(None, |extent, n| Some(extent.map_or((n, n), |(first, last): (u64, u64)| (first.min(n), last.max(n)))))
 }
 
 /// The file that an object under `wal/` is a part of.

@@ -1,8 +1,10 @@
 //! Which objects of a share may go. A job of its own, never part of shipping: log that was deleted is missed only when it is needed.
 //!
 //! Nothing that is younger than the days asked for goes, nothing from the position on that somebody still needs, nothing while a procedure runs, no
-//! history file, no lineage, no journal, and nothing of the quarantine, which is a person's affair.
+//! history file, no lineage, no journal, and nothing of the quarantine, which is a person's affair. Only the holder of the newest epoch that a share
+//! knows of deletes from it: so two never do, and an old primary that nobody could reach does not either.
 
+use crate::lineage_store::{self, LineageError};
 use crate::lsn::Lsn;
 use crate::names;
 use crate::segment::{SegmentSize, SystemIdentifier, WalFile};
@@ -40,8 +42,7 @@ pub struct Plan {
 /// Plans it. `listed` is everything on the share.
 pub fn plan(listed: &[Listed], system: SystemIdentifier, size: SegmentSize, keep: &Keep, now: Timestamp) -> Plan {
     if listed.iter().any(|l| l.name == names::ACTIVE) {
-        let blocked = format!("a procedure runs ({} is there)", names::ACTIVE);
-        return Plan { blocked: Some(blocked), ..Plan::default() };
+        return Plan { blocked: Some(runs()), ..Plan::default() };
     }
     let Some(from) = keep.from else {
         let blocked = "it is not known from where on the log is needed".to_owned();
@@ -85,21 +86,51 @@ pub async fn look(share: &Share) -> Result<Vec<Listed>, ShareError> {
     Ok(listed)
 }
 
-/// Does what was planned, as long as no procedure begins. Answers how many objects went.
+/// What became of a plan.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Applied {
+    /// So many objects went.
+    pub deleted: usize,
+    /// Why not all of them did.
+    pub stopped: Option<String>,
+}
+
+/// Does what was planned for the holder of an epoch, as long as no procedure begins and nobody claims a newer one: both are looked for before each
+/// object goes.
 ///
 /// # Errors
-/// [`ShareError`]; what went is gone.
-pub async fn apply(share: &Share, plan: &Plan) -> Result<usize, ShareError> {
+/// [`LineageError`]; what went is gone.
+pub async fn apply(share: &Share, plan: &Plan, epoch: u64) -> Result<Applied, LineageError> {
     if plan.blocked.is_some() {
-        return Ok(0);
+        return Ok(Applied { deleted: 0, stopped: plan.blocked.clone() });
     }
-    for (done, object) in plan.delete.iter().enumerate() {
-        if share.size_of(names::ACTIVE).await?.is_some() {
-            return Ok(done);
+    for (deleted, object) in plan.delete.iter().enumerate() {
+        if let Some(why) = forbidden(share, epoch).await? {
+            return Ok(Applied { deleted, stopped: Some(why) });
         }
         share.delete(object).await?;
     }
-    Ok(plan.delete.len())
+    Ok(Applied { deleted: plan.delete.len(), stopped: None })
+}
+
+/// Why the holder of an epoch may delete nothing from a share now, if he may not.
+///
+/// # Errors
+/// [`LineageError`]: whoever cannot look may not.
+pub async fn forbidden(share: &Share, epoch: u64) -> Result<Option<String>, LineageError> {
+    if share.size_of(names::ACTIVE).await?.is_some() {
+        return Ok(Some(runs()));
+    }
+    let newest = lineage_store::read(share).await?.newest_claim().map(|c| (c.epoch, c.holder.clone()));
+    Ok(match newest {
+        Some((newest, _)) if newest == epoch => None,
+        Some((newest, holder)) => Some(format!("the share says that {holder} holds epoch {newest}, not {epoch}")),
+        None => Some("nobody has claimed an epoch on the share".to_owned()),
+    })
+}
+
+fn runs() -> String {
+    format!("a procedure is not over ({} is there)", names::ACTIVE)
 }
 
 #[cfg(test)]
@@ -163,11 +194,37 @@ mod tests {
         for object in &planned.delete {
             share.put_once(object, "x".into()).await.unwrap();
         }
+        lineage_store::claim(&share, &claim_of(1, "a1")).await.unwrap();
         share.put_once(names::ACTIVE, "op-7".into()).await.unwrap();
-        assert_eq!(apply(&share, &planned).await, Ok(0));
+        let applied = apply(&share, &planned, 1).await.unwrap();
+        assert_eq!((applied.deleted, applied.stopped.is_some()), (0, true));
         assert_eq!(look(&share).await.unwrap().len(), 4);
         share.delete(names::ACTIVE).await.unwrap();
-        assert_eq!(apply(&share, &planned).await, Ok(3));
+        assert_eq!(apply(&share, &planned, 1).await.unwrap(), Applied { deleted: 3, stopped: None });
         assert!(share.list("wal").await.unwrap().is_empty());
+    }
+
+    fn claim_of(epoch: u64, holder: &str) -> crate::Claim {
+        crate::Claim { epoch, holder: holder.into(), by: "x".into(), at: now() }
+    }
+
+    /// An old primary that nobody could reach comes to the share again: what it planned is not done.
+    #[tokio::test]
+    async fn who_holds_an_older_epoch_deletes_nothing() {
+        let size = SegmentSize::try_from(1 << 20).unwrap();
+        let keep = Keep { from: Some(Lsn(5 << 20)), days: 30, margin: 0 };
+        let dir = tempfile::tempdir().unwrap();
+        let share = Share::init(dir.path().to_str().unwrap(), "p", "b", Duration::from_secs(20)).await.unwrap();
+        let planned = plan(&all(), SYSTEM, size, &keep, now());
+        for object in &planned.delete {
+            share.put_once(object, "x".into()).await.unwrap();
+        }
+        assert!(forbidden(&share, 1).await.unwrap().unwrap().contains("nobody"));
+        lineage_store::claim(&share, &claim_of(1, "a1")).await.unwrap();
+        assert_eq!(forbidden(&share, 1).await.unwrap(), None);
+        lineage_store::claim(&share, &claim_of(1_000, "b1")).await.unwrap();
+        let applied = apply(&share, &planned, 1).await.unwrap();
+        assert_eq!((applied.deleted, look(&share).await.unwrap().len()), (0, 3));
+        assert!(applied.stopped.unwrap().contains("b1 holds epoch 1000"));
     }
 }

@@ -4,6 +4,7 @@ use super::Agent;
 use super::operations::{Begin, Go};
 use super::order::{Obeyed, Order};
 use super::report::Report;
+use super::retain::{Needs, PruneOptions, Pruned};
 use crate::failover::plan::{Plan, PlanOptions};
 use crate::procedure::OperationView;
 use crate::wire::Failure;
@@ -31,6 +32,8 @@ pub(super) fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/operation/abort", post(abort))
         .route("/v1/failover/plan", post(plan))
         .route("/v1/shipping/verify", post(verify))
+        .route("/v1/shipping/needs", get(needs))
+        .route("/v1/shipping/prune", post(prune))
         .with_state(agent)
 }
 
@@ -114,6 +117,19 @@ async fn abort(State(agent): Shared, Extension(peer): Extension<Peer>) -> Answer
 
 async fn plan(State(agent): Shared, Json(options): Json<PlanOptions>) -> Answer<Plan> {
     crate::failover::plan::plan(&agent, &options).await.map(Json).map_err(Failure::refused)
+}
+
+async fn needs(State(agent): Shared) -> Json<Needs> {
+    Json(agent.needs().await)
+}
+
+async fn prune(
+    State(agent): Shared,
+    Extension(peer): Extension<Peer>,
+    Json(options): Json<PruneOptions>,
+) -> Answer<Pruned> {
+    may_order(&peer)?;
+    agent.prune(options).await.map(Json).map_err(Failure::refused)
 }
 
 async fn verify(State(agent): Shared) -> Answer<holdfast_wal::Report> {

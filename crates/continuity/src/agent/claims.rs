@@ -196,6 +196,7 @@ pub(super) async fn follow_shares(agent: Arc<Agent>) {
         agent.remind_witness().await;
         let report = agent.look_at_share().await;
         lock(&agent.own).share = report;
+        agent.let_go_of_what_is_over().await;
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = agent.shutdown.cancelled() => return,
@@ -206,11 +207,15 @@ pub(super) async fn follow_shares(agent: Arc<Agent>) {
 impl Agent {
     /// How the share looks that the primary ships to: where the log on it ends.
     pub(crate) async fn look_at_share(&self) -> Option<ShareReport> {
-        let location = match self.roles() {
-            Some(roles) if roles.primary.site == self.me.site => self.share_to_ship()?,
-            _ => self.topology.site(&self.me.site)?.share.clone(),
+        let location = self.share_in_use()?;
+        let report = ShareReport {
+            share: location.clone(),
+            trouble: None,
+            end: None,
+            newest_at: None,
+            entries: None,
+            verified: None,
         };
-        let report = ShareReport { share: location.clone(), trouble: None, end: None, newest_at: None, entries: None };
         let Ok((system, size)) = self.cluster() else { return Some(report) };
         match self.end_of_share(&location, system, size).await {
             Ok((end, newest_at, entries)) => Some(ShareReport { end, newest_at, entries, ..report }),

@@ -7,17 +7,22 @@
 //! **Invariants:** what was a primary serves only after this agent has confirmed that it holds the newest epoch, and after a commit of its own has been
 //! acknowledged. Commits stop waiting for the mirror only after that was put on record. An order is written down before it is carried out.
 
+pub mod alarms;
 pub mod api;
 mod claims;
 mod hear;
 pub mod heard;
 mod keep;
+mod mending;
 mod obey;
 pub mod operations;
 pub mod order;
 mod protect;
 pub mod report;
+pub mod retain;
 pub mod state;
+pub mod verified;
+mod verifier;
 mod walfile;
 
 use crate::register::Protection;
@@ -25,11 +30,13 @@ use crate::roles::Roles;
 use crate::topology::{InstancePlace, Topology};
 use crate::wire::{self, Remote};
 use crate::witness::WitnessClient;
+use alarms::Alarm;
 use heard::Others;
 use holdfast_instance::{Instance, Layout, Programs, Settings, Status, Upstream};
 use holdfast_pki::{Acceptor, Identity, Kind};
 use operations::Operations;
 use report::{Holds, Report, ShareReport};
+use retain::Retained;
 use state::{Memory, Place, Remembered};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +44,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use verified::Verified;
 
 /// For PostgreSQL to take over changed settings.
 const RELOAD: Duration = Duration::from_secs(20);
@@ -59,6 +67,8 @@ pub struct Agent {
     /// Held by whoever changes something about PostgreSQL.
     turn: tokio::sync::Mutex<()>,
     operations: Operations,
+    /// Held by whoever lets old log go.
+    pruning: tokio::sync::Mutex<()>,
     shutdown: CancellationToken,
 }
 
@@ -68,6 +78,9 @@ struct Own {
     status: Option<Status>,
     holds: Option<Holds>,
     share: Option<ShareReport>,
+    verified: Option<Verified>,
+    alarms: Vec<Alarm>,
+    retained: Option<Retained>,
     note: String,
     /// Since when the mirror has been away.
     mirror_away: Option<Instant>,
@@ -105,11 +118,16 @@ pub async fn run(
         .map_err(|e| format!("the agent cannot listen on {}:{}: {e}", address.0, address.1))?;
     tracing::info!(instance = name, address = address.0, port = address.1, "the agent listens");
     agent.operations.recall(&agent)?;
+    verifier::sweep(&agent.me.data);
     for other in agent.remotes.values() {
         tokio::spawn(hear::ask_for_ever(Arc::clone(&agent), Arc::clone(other)));
     }
     tokio::spawn(hear::keep_what_was_heard(Arc::clone(&agent)));
     tokio::spawn(claims::follow_shares(Arc::clone(&agent)));
+    tokio::spawn(alarms::watch_for_ever(Arc::clone(&agent)));
+    tokio::spawn(retain::retain_for_ever(Arc::clone(&agent)));
+    tokio::spawn(mending::mend_for_ever(Arc::clone(&agent)));
+    tokio::spawn(verifier::verify_for_ever(Arc::clone(&agent)));
     tokio::spawn(keep::look_for_ever(Arc::clone(&agent)));
     tokio::spawn(keep::keep_for_ever(Arc::clone(&agent)));
     let router = api::router(Arc::clone(&agent));
@@ -154,6 +172,7 @@ impl Agent {
             own: Mutex::default(),
             turn: tokio::sync::Mutex::new(()),
             operations: Operations::in_dir(me.data.join("ops")),
+            pruning: tokio::sync::Mutex::new(()),
             topology,
             me,
             identity,
@@ -256,7 +275,9 @@ impl Agent {
             copied_at: remembered.copied_at,
             note: own.note,
             operation: self.operations.view(),
-            share: own.share,
+            share: own.share.map(|share| ShareReport { verified: own.verified, ..share }),
+            alarms: own.alarms,
+            retention: own.retained,
         }
     }
 

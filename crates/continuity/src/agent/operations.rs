@@ -11,6 +11,7 @@ use crate::switchover::{Switchover, SwitchoverOptions};
 use holdfast_wal::{Share, names};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -68,11 +69,13 @@ pub(crate) struct Operations {
     /// Held by whoever carries it on.
     current: Arc<tokio::sync::Mutex<Option<Operation>>>,
     watched: Mutex<Option<watch::Receiver<OperationView>>>,
+    /// Those that are over, and whose lock may still be on a share: one that was away, or because the agent died just then.
+    locked: Mutex<BTreeSet<String>>,
 }
 
 impl Operations {
     pub(super) fn in_dir(dir: PathBuf) -> Operations {
-        Operations { dir, current: Arc::default(), watched: Mutex::new(None) }
+        Operations { dir, current: Arc::default(), watched: Mutex::new(None), locked: Mutex::default() }
     }
 
     /// What is carried out, or was last.
@@ -92,7 +95,11 @@ impl Operations {
         let id = opened.operation.clone();
         let procedure = procedure(&spec, agent);
         if let Some(operation) = Operation::resume(procedure, journal, Some(copy_to_share(agent, &id))) {
-            *lock(&self.watched) = Some(operation.watch());
+            let watch = operation.watch();
+            if watch.borrow().state.is_over() {
+                lock(&self.locked).insert(id);
+            }
+            *lock(&self.watched) = Some(watch);
             if let Ok(mut current) = self.current.try_lock() {
                 *current = Some(operation);
             }
@@ -225,7 +232,7 @@ impl Agent {
             let Ok(share) = self.share(&site.share).await else { continue };
             let left = match begin.steal {
                 Some(_) => true,
-                None => self.is_over(read_active(&share).await.as_ref()),
+                None => self.is_over(read_active(&share).await.ok().flatten().as_ref()),
             };
             if left {
                 share.delete(names::ACTIVE).await.map_err(said)?;
@@ -233,7 +240,7 @@ impl Agent {
             match share.put_once(names::ACTIVE, bytes.clone().into()).await {
                 Ok(_) => {}
                 Err(holdfast_wal::ShareError::Conflict { .. }) => {
-                    let there = read_active(&share).await;
+                    let there = read_active(&share).await.ok().flatten();
                     self.release_pool_lock(id).await;
                     return Err(match there {
                         Some(a) => format!(
@@ -259,20 +266,42 @@ impl Agent {
         active.is_some_and(|a| a.instance == self.me.name && Some(&a.operation) != open.as_ref())
     }
 
+    /// Takes the lock of an operation off all shares; off those that do not answer, later.
     async fn release_pool_lock(&self, id: &str) {
-        for site in &self.topology.sites {
-            let Ok(share) = self.share(&site.share).await else { continue };
-            if read_active(&share).await.is_some_and(|a| a.operation == id)
-                && let Err(error) = share.delete(names::ACTIVE).await
-            {
-                tracing::warn!(%error, "the lock stays on a share");
+        lock(&self.operations.locked).insert(id.to_owned());
+        self.let_go_of_what_is_over().await;
+    }
+
+    /// Takes off the shares what an operation that is over left there: nothing may be deleted, and no other operation begun, while it is there.
+    pub(super) async fn let_go_of_what_is_over(&self) {
+        let over = lock(&self.operations.locked).clone();
+        for id in over {
+            let mut all = true;
+            for site in &self.topology.sites {
+                if let Err(error) = self.unlock(&site.share, &id).await {
+                    all = false;
+                    tracing::debug!(error, site = site.name, "the lock stays on this share until it answers");
+                }
             }
+            if all {
+                lock(&self.operations.locked).remove(&id);
+            }
+        }
+    }
+
+    async fn unlock(&self, location: &str, id: &str) -> Told<()> {
+        let share = self.share(location).await.map_err(said)?;
+        match read_active(&share).await? {
+            Some(active) if active.operation == id => share.delete(names::ACTIVE).await.map_err(said),
+            _ => Ok(()),
         }
     }
 }
 
-async fn read_active(share: &Share) -> Option<Active> {
-    share.get(names::ACTIVE).await.ok().flatten().and_then(|bytes| serde_json::from_slice(&bytes).ok())
+/// The lock on a share; one that cannot be read as one is none.
+async fn read_active(share: &Share) -> Told<Option<Active>> {
+    let there = share.get(names::ACTIVE).await.map_err(said)?;
+    Ok(there.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 fn not_over(view: &OperationView) -> String {

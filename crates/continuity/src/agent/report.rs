@@ -1,6 +1,9 @@
 //! What an agent tells of its instance.
 
+use super::alarms::Alarm;
+use super::retain::Retained;
 use super::state::Place;
+use super::verified::Verified;
 use crate::procedure::OperationView;
 use crate::register::Protection;
 use crate::topology::Role;
@@ -41,6 +44,12 @@ pub struct Report {
     pub operation: Option<OperationView>,
     /// How the share looks from here.
     pub share: Option<ShareReport>,
+    /// What a person should know before it becomes worse.
+    #[serde(default)]
+    pub alarms: Vec<Alarm>,
+    /// What became of the last attempt to let old log go by itself; only the primary's agent makes one.
+    #[serde(default)]
+    pub retention: Option<Retained>,
 }
 
 /// What a database holds.
@@ -71,6 +80,9 @@ pub struct ShareReport {
     pub newest_at: Option<Timestamp>,
     /// What the database held when the last segment was shipped.
     pub entries: Option<i64>,
+    /// What the backup's agent has proven of it; `None`: it proves nothing here.
+    #[serde(default)]
+    pub verified: Option<Verified>,
 }
 
 impl Report {

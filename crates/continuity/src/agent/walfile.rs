@@ -81,11 +81,20 @@ impl Agent {
     /// The share that the primary in this site ships to: that of the other site; when the first site was lost, the one in this site, from which
     /// both can be made anew.
     pub(crate) fn share_to_ship(&self) -> Option<String> {
-        let first = self.topology.first_primary()?.site.clone();
-        let site = if self.me.site == first {
-            self.topology.other_site(&first).or_else(|| self.topology.site(&first))
+        self.share_from(&self.me.site)
+    }
+
+    /// The share that the primary ships to now, wherever it is.
+    pub(crate) fn share_in_use(&self) -> Option<String> {
+        self.share_from(&self.roles()?.primary.site)
+    }
+
+    fn share_from(&self, live: &str) -> Option<String> {
+        let first = self.topology.first_primary()?.site.as_str();
+        let site = if live == first {
+            self.topology.other_site(first).or_else(|| self.topology.site(first))
         } else {
-            self.topology.site(&self.me.site)
+            self.topology.site(live)
         };
         site.map(|s| s.share.clone())
     }

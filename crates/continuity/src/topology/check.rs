@@ -38,6 +38,12 @@ pub(super) fn check(topology: &Topology) -> Vec<Problem> {
     if topology.pool.archive_timeout_seconds == 0 || topology.pool.archive_timeout_seconds > 3_600 {
         found.add("pool.archive_timeout_seconds", "it is 1 to 3600".to_owned());
     }
+    if topology.pool.retention_days > 36_500 {
+        found.add("pool.retention_days", "it is 1 to 36500, or 0 to keep everything".to_owned());
+    }
+    if topology.pool.verify_every_seconds > 3_600 {
+        found.add("pool.verify_every_seconds", "it is 1 to 3600, or 0 to verify nothing by itself".to_owned());
+    }
     if let Some(probe) = &topology.probe {
         if !probe.password_file.is_absolute() {
             found.add("probe.password_file", format!("{} is no absolute path", probe.password_file.display()));
@@ -251,6 +257,8 @@ mod tests {
             ("name = \"bos\"", "name = \"Bos\"", "is no name"),
             ("data = \"/var/lib/holdfast/bos-db-2\"", "data = \"x\"", "no absolute path"),
             ("url = \"https://", "url = \"ftp://", "no http or https address"),
+            ("[pool]", "[pool]\n verify_every_seconds = 4000", "0 to verify nothing"),
+            ("[pool]", "[pool]\n retention_days = 99999", "0 to keep everything"),
             (
                 "[witness]",
                 "[probe]\nname = \"probe\"\npassword_file = \"/etc/p\"\nroom = \"Probe\"\n[witness]",

@@ -136,7 +136,7 @@ async fn list(agents: &Agents) -> Result<Exit> {
                     ("IS", |v| text(v, "is")),
                     ("AT", |v| text(v, "position")),
                     ("BEHIND", behind),
-                    ("NOTE", |v| text(v, "note")),
+                    ("NOTE", noted),
                 ],
             )
         )
@@ -149,7 +149,7 @@ pub(crate) fn item(seen: &Seen<'_>, name: &str, site: &str, report: Option<&Repo
     let role = seen.roles.role_of(name).map(|r| r.word());
     let Some(report) = report else {
         return json!({ "name": name, "site": site, "role": role, "is": "silent", "position": null, "behind_bytes": null,
-            "behind_entries": null, "protection": null, "note": "its agent does not answer" });
+            "behind_entries": null, "protection": null, "note": "its agent does not answer", "alarms": [] });
     };
     let primary = seen.primary();
     let bytes = primary.and_then(|p| Some(p.position()?.since(report.position()?)));
@@ -159,7 +159,7 @@ pub(crate) fn item(seen: &Seen<'_>, name: &str, site: &str, report: Option<&Repo
         "timeline": report.status.server.as_ref().map(|s| s.timeline),
         "behind_bytes": bytes, "behind_entries": entries,
         "entries": report.holds.as_ref().map(|h| h.entries),
-        "protection": report.protection.word(), "epoch": report.epoch(), "note": report.note,
+        "protection": report.protection.word(), "epoch": report.epoch(), "note": report.note, "alarms": report.alarms,
     })
 }
 
@@ -173,6 +173,13 @@ fn is(report: &Report) -> &'static str {
         (Place::Primary, true) => "closed",
         (Place::Standby { .. }, true) => "following",
     }
+}
+
+/// What it waits for, and what its agent is alarmed about.
+fn noted(v: &Value) -> String {
+    let alarms = v["alarms"].as_array().into_iter().flatten().map(|alarm| text(alarm, "what"));
+    let all: Vec<String> = std::iter::once(text(v, "note")).chain(alarms).filter(|t| !t.is_empty()).collect();
+    all.join("; ")
 }
 
 fn behind(v: &Value) -> String {

@@ -1,7 +1,7 @@
 //! `holdfast mirror`, `holdfast switchover` and `holdfast shipping`: what keeps the other machines up to date.
 
 use super::instance::item;
-use super::shared::would_change;
+use super::shared::{print_would, would_change};
 use super::sites::{Agents, SiteArgs, rested};
 use crate::cli::WhatIf;
 use crate::exit::{Exit, missing, refused};
@@ -10,10 +10,13 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use holdfast_continuity::agent::operations::Spec;
 use holdfast_continuity::agent::order::Order;
+use holdfast_continuity::agent::report::Report;
+use holdfast_continuity::agent::retain::{PruneOptions, Pruned, PrunedShare};
 use holdfast_continuity::agent::state::{Fetch, Place};
 use holdfast_continuity::mirror::MirrorOptions;
 use holdfast_continuity::switchover::SwitchoverOptions;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// What can be done with mirrors.
 #[derive(Debug, Subcommand)]
@@ -81,6 +84,19 @@ pub(crate) enum Shipping {
         after_help = "Exit code 1: a file is missing, cut, changed or foreign; each is named.\n\nExample:\n  holdfast shipping verify"
     )]
     Verify {
+        #[command(flatten)]
+        sites: SiteArgs,
+    },
+    /// Let old log go from the shares: older than so many days, and needed by nobody
+    #[command(
+        after_help = "The primary's agent does it by itself once a day, with the days that the topology says (`retention_days`). Nothing goes while a procedure is not over, nor while an instance cannot be asked what it needs. Exit code 1: something stays for such a reason, which is said.\n\nExamples:\n  holdfast shipping prune --what-if\n  holdfast shipping prune --days 7"
+    )]
+    Prune {
+        /// Keep what is younger than so many days [default: what the topology says]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: Option<u32>,
+        #[command(flatten)]
+        what_if: WhatIf,
         #[command(flatten)]
         sites: SiteArgs,
     },
@@ -224,6 +240,9 @@ pub(crate) async fn shipping(verb: Shipping, out: Output) -> Result<Exit> {
     match verb {
         Shipping::Status { sites } => shipping_status(&sites.agents(out)?).await,
         Shipping::Verify { sites } => verify(&sites.agents(out)?).await,
+        Shipping::Prune { days, what_if, sites } => {
+            prune(&sites.agents(out)?, &PruneOptions { days, what_if: what_if.what_if }).await
+        }
         Shipping::Cancel { what_if, sites } => {
             let agents = sites.agents(out)?;
             let backup = backup(&agents).await?.0;
@@ -284,13 +303,19 @@ async fn shipping_status(agents: &Agents) -> Result<Exit> {
     let standby = backup.and_then(|b| b.status.server.as_ref()).and_then(|s| s.standby.clone());
     let held = backup.and_then(|b| b.holds.clone());
     let age = |at: Option<jiff::Timestamp>| at.map(|t| (now.as_millisecond() - t.as_millisecond()).max(0) as f64 / 1e3);
+    let alarms: Vec<Value> = seen.reports.iter().filter_map(|(_, r)| r.as_ref().ok()).flat_map(alarms_of).collect();
+    let retention =
+        json!({ "days": agents.topology.pool.retention_days, "last": primary.and_then(|p| p.retention.clone()) });
     let value = json!({
-        "primary": { "name": seen.roles.primary.name, "position": at, "entries": entries,
-            "waiting_files": primary.map(|p| p.status.unarchived.files), "last_failed": primary.and_then(|p| p.status.server.as_ref()).and_then(|s| s.archiver.last_failed.clone()) },
+        "alarms": alarms, "retention": retention,
+        "primary": { "name": seen.roles.primary.name, "position": at, "entries": entries, "disk": primary.and_then(|p| p.status.disk),
+            "waiting_files": primary.map(|p| p.status.unarchived.files), "oldest_waiting_seconds": primary.and_then(|p| p.status.unarchived.oldest_seconds),
+            "last_failed": primary.and_then(|p| p.status.server.as_ref()).and_then(|s| s.archiver.last_failed.clone()) },
         "share": share.as_ref().map(|s| json!({ "where": s.share, "trouble": s.trouble, "end": s.end, "behind_bytes": behind(s.end),
-            "behind_entries": entries.zip(s.entries).map(|(a, b)| (a - b).max(0)), "age_seconds": age(s.newest_at) })),
+            "behind_entries": entries.zip(s.entries).map(|(a, b)| (a - b).max(0)), "age_seconds": age(s.newest_at),
+            "verified": s.verified, "looked_seconds": age(s.verified.as_ref().and_then(|v| v.at)) })),
         "backup": backup.map(|b| json!({ "name": b.instance, "received": standby.as_ref().and_then(|s| s.received), "applied": standby.as_ref().and_then(|s| s.replayed),
-            "streams": standby.as_ref().is_some_and(|s| s.receiver.as_ref().is_some_and(|r| r.status == "streaming")),
+            "disk": b.status.disk, "streams": standby.as_ref().is_some_and(|s| s.receiver.as_ref().is_some_and(|r| r.status == "streaming")),
             "behind_bytes": behind(standby.as_ref().and_then(|s| s.replayed)),
             "behind_entries": entries.zip(held.as_ref().map(|h| h.entries)).map(|(a, b)| (a - b).max(0)),
             "behind_seconds": primary.and_then(|p| p.holds.as_ref()).and_then(|h| h.newest_at).zip(held.as_ref().and_then(|h| h.newest_at))
@@ -328,12 +353,100 @@ fn shipping_text(v: &Value) -> String {
             b["behind_seconds"].as_f64().map_or_else(String::new, |s| format!(", {s:.1} s"))
         ),
     };
-    format!(
-        "Primary  {}: at {}, {} files wait to be shipped\nShare    {share}\nBackup   {backup}",
+    let oldest = v["primary"]["oldest_waiting_seconds"].as_u64().map(|s| format!(", the oldest for {s} s"));
+    let mut lines = format!(
+        "Primary   {}: at {}, {} files wait to be shipped{}\nShare     {share}\nVerified  {}\nKept      {}\nBackup    {backup}",
         text(&v["primary"], "name"),
         text(&v["primary"], "position"),
-        text(&v["primary"], "waiting_files")
+        text(&v["primary"], "waiting_files"),
+        oldest.unwrap_or_default(),
+        verified_text(&v["share"]),
+        kept_text(&v["retention"]),
+    );
+    for alarm in v["alarms"].as_array().into_iter().flatten() {
+        let _ = write!(
+            lines,
+            "\n{}  {}: {}",
+            text(alarm, "level").to_uppercase(),
+            text(alarm, "instance"),
+            text(alarm, "what")
+        );
+    }
+    lines
+}
+
+/// What an agent is alarmed about, with its name.
+fn alarms_of(report: &Report) -> impl Iterator<Item = Value> {
+    report
+        .alarms
+        .iter()
+        .map(|a| json!({ "instance": report.instance, "about": a.about, "level": a.level.word(), "what": a.what }))
+}
+
+/// What was proven of what lies on the share.
+fn verified_text(share: &Value) -> String {
+    let verified = &share["verified"];
+    let ago = share["looked_seconds"].as_f64().map_or_else(String::new, |s| format!(", looked at {s:.0} s ago"));
+    let bad: Vec<String> = verified["bad"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|b| format!("{} {}", text(b, "file"), text(b, "why")))
+        .collect();
+    match (verified["to"].as_str(), bad.is_empty()) {
+        _ if verified.is_null() => "by nobody: the backup's agent does that".into(),
+        (None, true) => "nothing yet".into(),
+        (to, true) => format!("all of it, to {}{ago}", to.unwrap_or_default()),
+        (to, false) => format!("to {}{ago}, and does not hold: {}", to.unwrap_or("its beginning"), bad.join("; ")),
+    }
+}
+
+/// For how long log stays, and what became of the last attempt to let some go.
+fn kept_text(retention: &Value) -> String {
+    let days = match retention["days"].as_u64() {
+        Some(days) if days > 0 => format!("{days} days, and while anybody needs it"),
+        _ => return "for ever".into(),
+    };
+    let last = &retention["last"];
+    match (last.is_null(), last["kept"].as_str()) {
+        (true, _) => days,
+        (_, Some(why)) => format!("{days}; at {}: {why}", text(last, "at")),
+        (_, None) => format!("{days}; at {}: {} objects went", text(last, "at"), text(last, "deleted")),
+    }
+}
+
+async fn prune(agents: &Agents, options: &PruneOptions) -> Result<Exit> {
+    let primary = agents.look().await?.roles.primary.name.clone();
+    let pruned: Pruned = agents.post(&primary, "/v1/shipping/prune", options).await?;
+    let mut value = serde_json::to_value(&pruned)?;
+    if options.what_if {
+        let would = pruned.shares.iter().filter(|s| !s.objects.is_empty() && s.kept.is_none()).map(share_would);
+        value["changes"] = json!(would.collect::<Vec<_>>());
+        print_would(agents.out, &value);
+    } else {
+        agents.out.value(&value, |_| pruned.shares.iter().map(share_went).collect::<Vec<_>>().join("\n"));
+    }
+    let mut exit = Exit::Done;
+    for (share, why) in pruned.shares.iter().filter_map(|s| Some((&s.share, s.kept.as_ref()?))) {
+        agents.out.hint(&format!("{share}: it stays: {why}"));
+        exit = Exit::Refused;
+    }
+    Ok(exit)
+}
+
+fn share_would(share: &PrunedShare) -> String {
+    let (first, last) = (share.objects.first(), share.objects.last());
+    let (first, last) = (first.map_or("", String::as_str), last.map_or("", String::as_str));
+    format!(
+        "delete {} objects ({} KiB) from {}, from {first} to {last}",
+        share.objects.len(),
+        share.bytes.div_ceil(1_024),
+        share.share
     )
+}
+
+fn share_went(share: &PrunedShare) -> String {
+    format!("{}: {} of {} old objects went", share.share, share.deleted, share.objects.len())
 }
 
 async fn verify(agents: &Agents) -> Result<Exit> {
