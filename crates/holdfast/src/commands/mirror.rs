@@ -396,7 +396,7 @@ fn verified_text(share: &Value) -> String {
     match (verified["to"].as_str(), bad.is_empty()) {
         _ if verified.is_null() => "by nobody: the backup's agent does that".into(),
         (None, true) => "nothing yet".into(),
-        (to, true) => format!("all of it, to {}{ago}", to.unwrap_or_default()),
+        (to, true) => format!("to {}{ago}: all of that holds", to.unwrap_or_default()),
         (to, false) => format!("to {}{ago}, and does not hold: {}", to.unwrap_or("its beginning"), bad.join("; ")),
     }
 }
