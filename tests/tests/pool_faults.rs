@@ -240,7 +240,7 @@ fn the_databases_disk_is_full_and_then_has_room_again() {
 }
 
 #[test]
-fn the_disk_of_the_databases_log_is_full_and_postgresql_ends() {
+fn f37_the_disk_of_the_databases_log_is_full_and_postgresql_ends() {
     let dir = tempdir().unwrap();
     let Some((disk, mut pool)) = on_a_small_disk(dir.path()) else { return };
     let load = Load::start(&pool, &LoadPlan { persistence: Duration::from_secs(6), ..LoadPlan::default() });
