@@ -9,6 +9,7 @@
 )]
 
 use anyhow::{Context as _, Result, ensure};
+use holdfast_continuity::agent::report::Report;
 use holdfast_continuity::agent::state::Place;
 use holdfast_continuity::procedure::OperationState;
 use holdfast_continuity::register::Protection;
@@ -133,6 +134,21 @@ fn what_breaks_within_a_site_mends_itself_and_loses_nothing() {
             lab.kill_postgres("atl-db-1");
             lab.kill_postgres("atl-db-2");
             in_sync(lab, "atl-db-1").await
+        })
+        .await?;
+        // F2: the primary's machine is lost with its agent. A person lets the mirror take its place: nothing is lost. The old one is fenced when it comes back,
+        // and becomes the mirror.
+        under_load(lab, "f2_the_primarys_machine_is_lost", async |lab| {
+            let alive = lab.holdfast(["switchover", "--primary-is-lost"]).await;
+            ensure!(alive.is_err_and(|e| format!("{e:#}").contains("it is not lost")), "one that lives was left");
+            lab.signal("atl-db-1", Signal::KILL)?;
+            lab.kill_postgres("atl-db-1");
+            lab.holdfast(["switchover", "--primary-is-lost"]).await?;
+            lab.until("atl-db-2", "serve alone", LIMIT, |r| r.serves() && r.protection == Protection::Exposed).await?;
+            lab.start_again("atl-db-1", None).await?;
+            lab.until("atl-db-1", "be fenced", LIMIT, |r| matches!(r.place, Place::Fenced { held: 1, .. })).await?;
+            lab.holdfast(["mirror", "install"]).await?;
+            in_sync(lab, "atl-db-2").await
         })
         .await?;
         Ok(())
@@ -276,6 +292,8 @@ fn f42_two_operators_cannot_fail_over_at_once_and_nothing_is_begun_without_evide
 fn f26_f28_f29_f31_nothing_is_promoted_over_a_damaged_log() {
     in_lab_with(UpOptions { shipping_only: true, ..UpOptions::default() }, async |lab| {
         // Segments come that the backup does not take: one every five seconds at least.
+        let has_pool = |r: &Report| r.holds.as_ref().is_some_and(|h| h.entries > 0);
+        lab.until("bos-db-1", "have applied the pool's first messages", LIMIT, has_pool).await?;
         lab.holdfast(["shipping", "cancel"]).await?;
         let load = lab.begin(RATE).await?;
         let before = segments(lab)?.len();

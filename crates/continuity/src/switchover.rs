@@ -4,10 +4,13 @@
 //! the old primary is stopped in order; the new one has its last record; the old one follows it while it is a standby still; and its first commit waits for
 //! that.
 
+mod lost;
+
 use crate::agent::Agent;
 use crate::agent::order::Order;
 use crate::agent::state::{Fetch, Place};
 use crate::doing::{self, LONG, Promoted, refused};
+use crate::failover::evidence::FenceSpec;
 use crate::procedure::{Memory, Observed, Procedure, Step, StepError};
 use crate::register::Protection;
 use crate::roles::Roles;
@@ -23,7 +26,21 @@ use std::time::Duration;
 /// Options of a switchover.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct SwitchoverOptions {}
+pub struct SwitchoverOptions {
+    /// The primary is lost for good, and its mirror takes its place without it.
+    pub primary_is_lost: bool,
+    /// Why it cannot take messages any more; needed only where it could go on alone.
+    pub fence: Option<FenceSpec>,
+}
+
+/// What is with the one that was primary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Old {
+    /// It is stopped in order, and becomes the mirror.
+    Agrees,
+    /// It is lost.
+    IsLost,
+}
 
 /// A switchover to this agent's instance.
 pub(crate) struct Switchover {
@@ -32,17 +49,35 @@ pub(crate) struct Switchover {
 }
 
 impl Switchover {
-    pub(crate) fn new(agent: Arc<Agent>, _: SwitchoverOptions) -> Switchover {
+    pub(crate) fn new(agent: Arc<Agent>, options: SwitchoverOptions) -> Switchover {
+        if options.primary_is_lost {
+            return Self::without_the_old(agent, options.fence);
+        }
         let title = format!("Switch over to {}", agent.name());
         let steps: Vec<Box<dyn Step>> = vec![
             Box::new(Check(Arc::clone(&agent))),
-            Box::new(ReleaseBackup(Arc::clone(&agent))),
+            Box::new(ReleaseBackup(Arc::clone(&agent), Old::Agrees)),
             Box::new(StopOld(Arc::clone(&agent))),
             Box::new(CatchUp(Arc::clone(&agent))),
             Box::new(MakeClaim(Arc::clone(&agent))),
             Box::new(OldFollows(Arc::clone(&agent))),
-            Box::new(Promote(Arc::clone(&agent))),
-            Box::new(Open(Arc::clone(&agent))),
+            Box::new(Promote(Arc::clone(&agent), Old::Agrees)),
+            Box::new(Open(Arc::clone(&agent), Old::Agrees)),
+            Box::new(Seal(Arc::clone(&agent))),
+            Box::new(ReattachBackup(agent)),
+        ];
+        Switchover { steps, title }
+    }
+
+    fn without_the_old(agent: Arc<Agent>, fence: Option<FenceSpec>) -> Switchover {
+        let title = format!("Let {} take the place of a primary that is lost", agent.name());
+        let steps: Vec<Box<dyn Step>> = vec![
+            Box::new(lost::Check { agent: Arc::clone(&agent), fence }),
+            Box::new(ReleaseBackup(Arc::clone(&agent), Old::IsLost)),
+            Box::new(lost::CatchUp(Arc::clone(&agent))),
+            Box::new(MakeClaim(Arc::clone(&agent))),
+            Box::new(Promote(Arc::clone(&agent), Old::IsLost)),
+            Box::new(Open(Arc::clone(&agent), Old::IsLost)),
             Box::new(Seal(Arc::clone(&agent))),
             Box::new(ReattachBackup(agent)),
         ];
@@ -64,11 +99,21 @@ impl Procedure for Switchover {
     }
 
     fn unchanged(&self, next: usize) -> String {
-        match next {
-            0 | 1 => "Nothing has been changed; the primary serves.".into(),
-            2 => "The primary serves; the backup receives no stream.".into(),
-            3 | 4 => "The old primary is stopped and holds the epoch still; it can be started again.".into(),
-            5..=7 => "The new epoch is claimed: only the new primary can serve now.".into(),
+        let (name, planned) =
+            (self.steps.get(next).map_or("", |s| s.name()), self.steps.iter().any(|s| s.name() == "stop-old"));
+        match name {
+            "check" | "release-backup" if planned => "Nothing has been changed; the primary serves.".into(),
+            "check" | "release-backup" => "Nothing has been changed.".into(),
+            "stop-old" => "The primary serves; the backup receives no stream.".into(),
+            "catch-up" | "claim" if planned => {
+                "The old primary is stopped and holds the epoch still; it can be started again.".into()
+            }
+            "catch-up" | "claim" => {
+                "This one is a standby still; the old primary holds the epoch, should it come back.".into()
+            }
+            "old-follows" | "promote" | "open" => {
+                "The new epoch is claimed: only the new primary can serve now.".into()
+            }
             _ => String::new(),
         }
     }
@@ -160,7 +205,7 @@ impl Step for Check {
     }
 }
 
-struct ReleaseBackup(Arc<Agent>);
+struct ReleaseBackup(Arc<Agent>, Old);
 
 #[async_trait]
 impl Step for ReleaseBackup {
@@ -192,9 +237,10 @@ impl Step for ReleaseBackup {
         if let Some(backup) = found(memory)?.backup {
             self.0.tell_shortly(&backup, Order::Follow { upstream: None, fetch: Fetch::Closed }).await?;
         }
-        let old = found(memory)?.old;
-        // So that its stop has little left to write.
-        self.0.tell(&old, Order::Checkpoint, LONG).await?;
+        if self.1 == Old::Agrees {
+            // So that its stop has little left to write.
+            self.0.tell(&found(memory)?.old, Order::Checkpoint, LONG).await?;
+        }
         Ok(())
     }
 
@@ -379,7 +425,7 @@ impl Step for OldFollows {
     }
 }
 
-struct Promote(Arc<Agent>);
+struct Promote(Arc<Agent>, Old);
 
 #[async_trait]
 impl Step for Promote {
@@ -403,11 +449,16 @@ impl Step for Promote {
     }
 
     async fn act(&self, memory: &Memory) -> Result<(), StepError> {
-        doing::promote(&self.0, Sync::Named(found(memory)?.old), true).await
+        let sync = match self.1 {
+            Old::Agrees => Sync::Named(found(memory)?.old),
+            // It goes on alone, and is waited for again when it is back as a mirror.
+            Old::IsLost => Sync::None,
+        };
+        doing::promote(&self.0, sync, true).await
     }
 }
 
-struct Open(Arc<Agent>);
+struct Open(Arc<Agent>, Old);
 
 #[async_trait]
 impl Step for Open {
@@ -416,7 +467,10 @@ impl Step for Open {
     }
 
     fn title(&self) -> String {
-        "Write the epoch, acknowledged by the mirror, and let clients in".into()
+        match self.1 {
+            Old::Agrees => "Write the epoch, acknowledged by the mirror, and let clients in".into(),
+            Old::IsLost => "Write the epoch, on this machine alone, and let clients in".into(),
+        }
     }
 
     fn number(&self) -> u8 {
@@ -432,9 +486,10 @@ impl Step for Open {
                 && doing::is_open(&self.0)?
                 && !self.0.remembered().openings.iter().all(|o| o.epoch != claim.epoch)
             {
-                true => {
-                    Observed::done(format!("epoch {} is acknowledged by the mirror; clients are let in", claim.epoch))
-                }
+                true => Observed::done(match self.1 {
+                    Old::Agrees => format!("epoch {} is acknowledged by the mirror; clients are let in", claim.epoch),
+                    Old::IsLost => format!("epoch {} is written, exposed; clients are let in", claim.epoch),
+                }),
                 false => Observed::NotYet("clients are not let in".into()),
             },
         )
@@ -446,8 +501,13 @@ impl Step for Open {
         let promoted: Promoted = memory.of("promote").ok_or_else(|| StepError::refused("the promotion is missing"))?;
         let state = doing::phase_in_database(agent).await?.unwrap_or(PoolPhase::Normal);
         agent.learn(&holdfast_wal::Lineage::new(vec![], vec![doing::opening_of(&claim, promoted)]))?;
+        if self.1 == Old::IsLost {
+            agent.expose().await?;
+        }
         doing::write_epoch(agent, claim.epoch, state).await?;
-        agent.remember(|m| m.protection = Protection::InSync)?;
+        if self.1 == Old::Agrees {
+            agent.remember(|m| m.protection = Protection::InSync)?;
+        }
         agent.tell_shortly(agent.name(), Order::Access { to: Access::Open }).await?;
         Ok(())
     }

@@ -232,6 +232,11 @@ impl Agent {
         self.memory.now().newest().map(|c| c.holder.clone())
     }
 
+    /// The witness, if the pool has one.
+    pub(crate) fn witness(&self) -> Option<&WitnessClient> {
+        self.witness.as_ref()
+    }
+
     /// The roles now; before the first claim those of the topology.
     pub(crate) fn roles(&self) -> Option<Roles<'_>> {
         let holder = self.holder().or_else(|| self.topology.first_primary().map(|i| i.name.clone()))?;

@@ -13,6 +13,7 @@ use holdfast_continuity::agent::order::Order;
 use holdfast_continuity::agent::report::Report;
 use holdfast_continuity::agent::retain::{PruneOptions, Pruned, PrunedShare};
 use holdfast_continuity::agent::state::{Fetch, Place};
+use holdfast_continuity::failover::evidence::FenceSpec;
 use holdfast_continuity::mirror::MirrorOptions;
 use holdfast_continuity::switchover::SwitchoverOptions;
 use serde_json::{Value, json};
@@ -58,12 +59,18 @@ pub(crate) enum Mirror {
 /// Arguments of `holdfast switchover`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The mirror becomes primary, the primary mirror; clients wait for a moment and lose nothing. Once more changes them back.\n\nExample:\n  holdfast switchover --what-if"
+    after_help = "The mirror becomes primary, the primary mirror; clients wait for a moment and lose nothing. Once more changes them back.\n\nWhen the primary's machine is lost for good, --primary-is-lost lets the mirror take its place, as long as the pool was in sync: nothing is lost then either. It goes on exposed until `holdfast mirror install` has built a new mirror. The old primary is fenced should it come back.\n\nExamples:\n  holdfast switchover --what-if\n  holdfast switchover --primary-is-lost"
 )]
 pub(crate) struct Switchover {
     /// The instance that becomes primary [default: the mirror]
     #[arg(long, value_name = "NAME")]
     to: Option<String>,
+    /// The primary is lost for good: its mirror takes its place without it
+    #[arg(long)]
+    primary_is_lost: bool,
+    /// Why it cannot take messages any more, as attested:TEXT; needed only where there is no witness and the pool goes on without its mirror
+    #[arg(long, value_name = "EVIDENCE", requires = "primary_is_lost")]
+    fence: Option<FenceSpec>,
     #[command(flatten)]
     what_if: WhatIf,
     #[command(flatten)]
@@ -221,13 +228,15 @@ pub(crate) async fn switchover(args: Switchover, out: Output) -> Result<Exit> {
         return Err(refused(format!("within a site the roles are changed with the mirror, which is {mirror}")));
     }
     if args.what_if.what_if {
+        let old = &seen.roles.primary.name;
         let changes = [
-            format!("stop {} in order", seen.roles.primary.name),
+            if args.primary_is_lost { format!("leave {old}, which is lost") } else { format!("stop {old} in order") },
             format!("make {to} the primary, under epoch {}", seen.epoch + 1),
         ];
         return Ok(would_change(out, &changes));
     }
-    let view = agents.carry_out(&to, Spec::Switchover(SwitchoverOptions::default())).await?;
+    let options = SwitchoverOptions { primary_is_lost: args.primary_is_lost, fence: args.fence };
+    let view = agents.carry_out(&to, Spec::Switchover(options)).await?;
     out.value(&serde_json::to_value(&view)?, |_| match view.state.is_over() {
         true => format!("{to} is the primary now."),
         false => "The switchover is not over.".into(),
