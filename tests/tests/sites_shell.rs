@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use holdfast_tests::cli::{self, Ran, workspace};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::path::Path;
 use tempfile::TempDir;
@@ -62,6 +63,14 @@ impl Lab {
         ran.out.lines().map(|line| masked(&line.replace(&self.dir(), "LAB")) + "\n").collect()
     }
 
+    /// Kills one process of the lab: an agent, say, whose PostgreSQL goes on.
+    fn kill(&self, name: &str) {
+        let status = self.lab(&["status"]).ended(0).json();
+        let process = status["processes"].as_array().unwrap().iter().find(|p| p["name"] == name).unwrap();
+        let pid = i32::try_from(process["pid"].as_i64().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    }
+
     /// What a line tells programs.
     fn told(&self, line: &str) -> Value {
         self.shell(line, &["--json"]).ended(0).json()["result"].clone()
@@ -94,6 +103,13 @@ fn the_seven_lines_fail_a_pool_over_as_they_stand() {
         (&"FailedOver".into(), &"bos".into(), &1000.into())
     );
     assert_eq!(state["primary"], "bos-db-1.litwareinc.com");
+    // Its agent is lost, PostgreSQL lives on unseen: it can acknowledge nothing without its mirror, which takes its place.
+    lab.kill("bos-db-1");
+    let mirror =
+        "Invoke-CsDatabaseFailover -PoolFqdn chat.litwareinc.com -DatabaseType PersistentChat -NewPrincipal Mirror";
+    note("the primary is lost", lab.shown(&format!("{mirror} -WhatIf\n{mirror}"), &[], 0));
+    let state = lab.told("Get-CsPersistentChatState")["items"][0].clone();
+    assert_eq!((&state["primary"], &state["epoch"]), (&"bos-db-2.litwareinc.com".into(), &1001.into()));
     compare("shell_failover.txt", &shown);
 }
 

@@ -156,8 +156,11 @@ impl Administration for Agents {
         if wanted.name == pool.roles.primary.name {
             return Ok(Told::line(format!("{} is the primary already.", wanted.name)));
         }
+        // Whether the mirror may take the place of a primary that does not answer is for the procedure to find out.
+        let from = &pool.roles.primary.name;
+        let lost = pool.report(from).is_none();
         let view = mirror_view(&pool);
-        if view.status_on_primary != "synchronized" {
+        if !lost && view.status_on_primary != "synchronized" {
             let why = format!(
                 "{} cannot become the primary: it is {} as {} sees it.",
                 wanted.name, view.status_on_primary, view.primary
@@ -166,13 +169,14 @@ impl Administration for Agents {
                 .next(format!("Get-CsDatabaseMirrorState -PoolFqdn {}", self.topology().pool.fqdn)));
         }
         if what_if {
-            let from = &pool.roles.primary.name;
+            let then = if lost { "does not answer, and would be left" } else { "would be its mirror" };
             return Ok(Told::line(format!(
-                "{} would become the primary in the place of {from}, which would be its mirror.",
+                "{} would become the primary in the place of {from}, which {then}.",
                 wanted.name
             )));
         }
-        let view = self.begin(&wanted.name, Spec::Switchover(SwitchoverOptions::default()), None).await?;
+        let options = SwitchoverOptions { primary_is_lost: lost, fence: self.fence(None)? };
+        let view = self.begin(&wanted.name, Spec::Switchover(options), None).await?;
         over(&view)?;
         let told = tell(None, &view).and_line(format!("{} is the primary.", wanted.name));
         Ok(told.with_json(json!({ "operation": view.id, "steps": view.steps })))
