@@ -16,7 +16,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// How long a witness may take to answer.
@@ -89,7 +88,7 @@ pub async fn run(topology: Topology, identity: Identity, dir: &Path, shutdown: C
             Register::lost()
         }
     };
-    let listener = TcpListener::bind((place.address(), place.port)).await?;
+    let listener = wire::listen(place.address(), place.port).await?;
     tracing::info!(address = place.address(), port = place.port, "the witness listens");
     let kept = Arc::new(Kept { topology, path, register: Mutex::new(register) });
     let router = Router::new().route("/v1/register", get(show)).route("/v1/ask", post(ask)).with_state(kept);

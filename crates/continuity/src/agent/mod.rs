@@ -42,7 +42,6 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use verified::Verified;
 
@@ -113,7 +112,7 @@ pub async fn run(
 ) -> Told<()> {
     let agent = Arc::new(Agent::open(topology, name, identity, binary, shutdown.clone())?);
     let address = (agent.me.address().to_owned(), agent.me.agent_port);
-    let listener = TcpListener::bind(&address)
+    let listener = wire::listen(&address.0, address.1)
         .await
         .map_err(|e| format!("the agent cannot listen on {}:{}: {e}", address.0, address.1))?;
     tracing::info!(instance = name, address = address.0, port = address.1, "the agent listens");

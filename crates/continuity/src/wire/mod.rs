@@ -6,7 +6,7 @@ pub mod client;
 pub mod server;
 
 pub use client::{Remote, RemoteError};
-pub use server::{Failure, serve};
+pub use server::{Failure, listen, serve};
 
 /// Bytes of a request or an answer at most.
 pub const MOST_BYTES: usize = 4 << 20;

@@ -12,15 +12,35 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
+use std::io;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// For a request's head to come.
 const HEAD: Duration = Duration::from_secs(10);
+/// For an address to be let go of.
+const LETTING_GO: Duration = Duration::from_secs(5);
 /// After the listener refused.
 const BREATH: Duration = Duration::from_millis(200);
+
+/// Listens on an address. A process that was killed a moment ago may hold it still, while the system takes it apart: that is waited for.
+///
+/// # Errors
+/// It cannot be listened on.
+pub async fn listen(address: &str, port: u16) -> io::Result<TcpListener> {
+    let deadline = Instant::now() + LETTING_GO;
+    loop {
+        match TcpListener::bind((address, port)).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                tokio::time::sleep(BREATH).await;
+            }
+            listening => return listening,
+        }
+    }
+}
 
 /// Serves `router` until `shutdown`; each request carries its [`holdfast_pki::Peer`] as an extension.
 pub async fn serve(listener: TcpListener, acceptor: Acceptor, router: Router, shutdown: CancellationToken) {
