@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Api } from './lib/api.mjs';
-import { composer, launch, message, openPage, openRoom, say, signIn, violations } from './lib/browser.mjs';
+import { launch, message, openPerson, say, violations } from './lib/browser.mjs';
 import { Postgres } from './lib/postgres.mjs';
 import { Server } from './lib/server.mjs';
 import { until } from './lib/until.mjs';
@@ -20,16 +20,7 @@ const accepted = async (page) =>
     async () => (await page.locator('article[data-state]:not([data-state=lost])').count()) === 0,
   );
 
-async function person(server, name) {
-  const page = await openPage(browser);
-  page.live = [];
-  page.on('websocket', (socket) => page.live.push(new URL(socket.url()).host));
-  await signIn(page, server.url, name, password);
-  await openRoom(page, server.url, room);
-  await composer(page).waitFor();
-  await page.evaluate(() => (window.loadedOnce = true));
-  return page;
-}
+const person = (server, name) => openPerson(browser, server.url, name, password, room);
 
 before(async () => {
   primary = await Postgres.start();

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Api } from './lib/api.mjs';
-import { composer, launch, message, openPage, openRoom, say, signIn } from './lib/browser.mjs';
+import { composer, launch, message, openPerson, say } from './lib/browser.mjs';
 import { picture } from './lib/picture.mjs';
 import { Postgres } from './lib/postgres.mjs';
 import { Server } from './lib/server.mjs';
@@ -28,17 +28,7 @@ async function allOnce(server, ...wanted) {
   for (const text of wanted) assert.equal(said.filter((one) => one === text).length, 1, text);
 }
 
-/** The page of somebody, which notes where its live connections go and what would show that it was loaded again. */
-async function person(server, name) {
-  const page = await openPage(browser);
-  page.live = [];
-  page.on('websocket', (socket) => page.live.push(new URL(socket.url()).host));
-  await signIn(page, server.url, name, password);
-  await openRoom(page, server.url, room);
-  await composer(page).waitFor();
-  await page.evaluate(() => (window.loadedOnce = true));
-  return page;
-}
+const person = (server, name) => openPerson(browser, server.url, name, password, room);
 
 const host = (server) => new URL(server.url).host;
 const isAt = (page, server) => until(`the page is at ${server.url}`, () => page.live.at(-1) === host(server));

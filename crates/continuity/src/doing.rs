@@ -75,6 +75,13 @@ pub(crate) async fn promoted(agent: &Agent) -> Result<Option<Promoted>, StepErro
     Ok(Some(Promoted { timeline, fork }))
 }
 
+/// How far a standby here has applied the log.
+pub(crate) async fn replayed(agent: &Agent) -> Result<Lsn, StepError> {
+    let status = agent.instance().status().await;
+    let server = status.server.ok_or_else(|| StepError::refused("PostgreSQL does not answer here"))?;
+    Ok(server.standby.and_then(|s| s.replayed).unwrap_or_default())
+}
+
 /// Makes this instance take writes. What it is to be is written down before; a promotion that has happened is none.
 pub(crate) async fn promote(agent: &Agent, sync: Sync, mirrored: bool) -> Result<(), StepError> {
     agent

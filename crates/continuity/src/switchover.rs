@@ -131,6 +131,23 @@ fn found(memory: &Memory) -> Result<Found, StepError> {
     memory.of("check").ok_or_else(|| StepError::refused("the first look is missing"))
 }
 
+/// The primary, and the roles with it, if this agent's instance is its mirror.
+fn as_its_mirror(agent: &Agent) -> Result<(String, Roles<'_>), StepError> {
+    let holder = agent.holder().ok_or_else(|| StepError::refused("the pool has no primary yet"))?;
+    if holder == agent.name() {
+        return Err(StepError::refused(format!("{holder} is the primary already")));
+    }
+    let roles = Roles::of(agent.topology(), &holder)
+        .ok_or_else(|| StepError::refused(format!("the topology does not name {holder}")))?;
+    if roles.mirror.is_none_or(|m| m.name != agent.name()) {
+        return Err(StepError::refused(format!(
+            "{} is not the mirror of {holder}: within a site the roles are changed with the mirror",
+            agent.name()
+        )));
+    }
+    Ok((holder, roles))
+}
+
 struct Check(Arc<Agent>);
 
 #[async_trait]
@@ -149,18 +166,7 @@ impl Step for Check {
 
     async fn observe(&self, _: &Memory) -> Result<Observed, StepError> {
         let agent = &self.0;
-        let holder = agent.holder().ok_or_else(|| StepError::refused("the pool has no primary yet"))?;
-        if holder == agent.name() {
-            return Err(StepError::refused(format!("{holder} is the primary already")));
-        }
-        let roles = Roles::of(agent.topology(), &holder)
-            .ok_or_else(|| StepError::refused(format!("the topology does not name {holder}")))?;
-        if roles.mirror.is_none_or(|m| m.name != agent.name()) {
-            return Err(StepError::refused(format!(
-                "{} is not the mirror of {holder}: within a site the roles are changed with the mirror",
-                agent.name()
-            )));
-        }
+        let (holder, roles) = as_its_mirror(agent)?;
         let old = agent.ask(&holder).await?;
         if old.protection != Protection::InSync {
             return Err(StepError::refused(format!(

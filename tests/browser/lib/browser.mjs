@@ -66,6 +66,18 @@ export async function openRoom(page, url, room) {
   await page.getByRole('region', { name: /^Messages in/ }).waitFor();
 }
 
+/** The page of somebody in a room, which notes where its live connections go and what would show that it was loaded again. */
+export async function openPerson(browser, url, name, password, room) {
+  const page = await openPage(browser);
+  page.live = [];
+  page.on('websocket', (socket) => page.live.push(new URL(socket.url()).host));
+  await signIn(page, url, name, password);
+  await openRoom(page, url, room);
+  await composer(page).waitFor();
+  await page.evaluate(() => (window.loadedOnce = true));
+  return page;
+}
+
 export function message(page, text) {
   return page.getByRole('article').filter({ hasText: text });
 }

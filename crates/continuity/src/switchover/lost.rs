@@ -4,17 +4,16 @@
 //! needs the witness, which has granted the next epoch by then. Without a witness its policy says whether it goes on alone; where it does, a person has to
 //! say why it cannot take messages any more.
 
-use super::Found;
+use super::{Found, as_its_mirror};
 use crate::agent::Agent;
 use crate::agent::order::Order;
 use crate::agent::state::{Fetch, Place};
+use crate::doing;
 use crate::failover::evidence::FenceSpec;
 use crate::procedure::{Memory, Observed, Question, Step, StepError};
 use crate::register::Protection;
-use crate::roles::Roles;
 use crate::topology::MirrorLost;
 use async_trait::async_trait;
-use holdfast_wal::Lsn;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,15 +43,7 @@ impl Step for Check {
 
     async fn observe(&self, _: &Memory) -> Result<Observed, StepError> {
         let agent = &self.agent;
-        let holder = agent.holder().ok_or_else(|| StepError::refused("the pool has no primary yet"))?;
-        if holder == agent.name() {
-            return Err(StepError::refused(format!("{holder} is the primary already")));
-        }
-        let roles = Roles::of(agent.topology(), &holder)
-            .ok_or_else(|| StepError::refused(format!("the topology does not name {holder}")))?;
-        if roles.mirror.is_none_or(|m| m.name != agent.name()) {
-            return Err(StepError::refused(format!("{} is not the mirror of {holder}", agent.name())));
-        }
+        let (holder, roles) = as_its_mirror(agent)?;
         if agent.ask(&holder).await.is_ok() {
             return Err(StepError::refused(format!(
                 "{holder} answers: it is not lost. `holdfast switchover` changes the roles in order"
@@ -155,15 +146,15 @@ impl Step for CatchUp {
 
     async fn observe(&self, _: &Memory) -> Result<Observed, StepError> {
         let agent = &self.0;
-        if crate::doing::promoted(agent).await?.is_some() {
+        if doing::promoted(agent).await?.is_some() {
             return Ok(Observed::done("it was promoted already"));
         }
         if !matches!(agent.remembered().place, Place::Standby { upstream: None, fetch: Fetch::Closed }) {
             return Ok(Observed::NotYet("it receives still".into()));
         }
-        let before = self.replayed().await?;
+        let before = doing::replayed(agent).await?;
         tokio::time::sleep(A_MOMENT).await;
-        let after = self.replayed().await?;
+        let after = doing::replayed(agent).await?;
         // The last record that was received may be cut: nothing of it was ever acknowledged.
         Ok(match before == after {
             true => Observed::done(format!("replayed to {after}, and nothing more is there")),
@@ -181,13 +172,5 @@ impl Step for CatchUp {
         let (agent, old) = (&self.0, super::found(memory)?.old);
         agent.tell_shortly(agent.name(), Order::Follow { upstream: Some(old), fetch: Fetch::Follow }).await?;
         Ok(())
-    }
-}
-
-impl CatchUp {
-    async fn replayed(&self) -> Result<Lsn, StepError> {
-        let server = self.0.instance().status().await.server;
-        let server = server.ok_or_else(|| StepError::refused("PostgreSQL does not answer here"))?;
-        Ok(server.standby.and_then(|s| s.replayed).unwrap_or_default())
     }
 }

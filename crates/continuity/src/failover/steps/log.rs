@@ -1,7 +1,6 @@
 //! Steps 1 to 3 of the runbook: log shipping ends, what is only on the share is copied and verified, and all of it is applied.
 
 use super::{Of, found, memory_of};
-use crate::agent::Agent;
 use crate::agent::order::Order;
 use crate::agent::state::{Fetch, Place};
 use crate::doing::{self, LONG, refused};
@@ -34,7 +33,7 @@ impl Step for EndShipping {
         }
         // One that stood down in order sends what it has left first.
         if let Some(checkpoint) = stood_down_at(memory) {
-            let replayed = replayed(agent).await?;
+            let replayed = doing::replayed(agent).await?;
             if replayed <= checkpoint {
                 return Ok(Observed::NotYet(format!(
                     "replayed to {replayed} of {checkpoint}, where the other site ended"
@@ -85,12 +84,6 @@ impl Step for EndShipping {
 pub(super) fn stood_down_at(memory: &Memory) -> Option<Lsn> {
     let evidence: serde_json::Value = memory.of("fence")?;
     serde_json::from_value(evidence["checkpoint"].clone()).ok()
-}
-
-async fn replayed(agent: &Agent) -> Result<Lsn, StepError> {
-    let status = agent.instance().status().await;
-    let server = status.server.ok_or_else(|| StepError::refused("PostgreSQL does not answer here"))?;
-    Ok(server.standby.and_then(|s| s.replayed).unwrap_or_default())
 }
 
 pub(super) struct Copy(pub(super) Of);
@@ -170,7 +163,7 @@ impl Step for Apply {
             return Ok(Observed::NotYet("it is not given the copied log yet".into()));
         }
         let copied: Option<ShareCheck> = memory_of(memory, "copy")?;
-        let before = replayed(agent).await?;
+        let before = doing::replayed(agent).await?;
         if let Some(target) = copied.and_then(|c| c.target)
             && before <= target.record
         {
@@ -178,7 +171,7 @@ impl Step for Apply {
         }
         // What came by streaming may lie beyond: it is applied when nothing moves any more.
         tokio::time::sleep(Duration::from_millis(150)).await;
-        let after = replayed(agent).await?;
+        let after = doing::replayed(agent).await?;
         if after != before {
             return Ok(Observed::NotYet(format!("replayed to {after}, and more comes")));
         }
