@@ -309,6 +309,7 @@ mod tests {
     #[test]
     fn an_erased_payload_needs_a_reason_in_the_log() {
         let removal = EntryBody::Removal(Removal {
+            marks: Default::default(),
             of: vec![Seq(2)],
             reason: "password".into(),
             replacement: None,

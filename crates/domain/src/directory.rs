@@ -45,6 +45,8 @@ pub struct Directory {
     rooms_of: HashMap<PrincipalId, BTreeSet<RoomId>>,
     /// Category -> its rooms.
     rooms_in: HashMap<CategoryId, BTreeSet<RoomId>>,
+    /// Rooms by the part of their XMPP address before the `@`.
+    addresses: HashMap<String, RoomId>,
 }
 
 impl Directory {
@@ -82,6 +84,7 @@ impl Directory {
             | EntryBody::Retraction { .. }
             | EntryBody::Removal(_)
             | EntryBody::Purge { .. }
+            | EntryBody::Annotation(_)
             | EntryBody::Act(_) => {}
         }
     }
@@ -166,6 +169,18 @@ impl Directory {
             Named::Room(id) => self.rooms.get(id),
             Named::Category(_) => None,
         }
+    }
+
+    /// The room at an XMPP address, given by the part before the `@`.
+    pub fn room_addressed(&self, address: &str) -> Option<&RoomState> {
+        let by_number = || address.strip_prefix('~')?.parse().ok().map(RoomId);
+        self.rooms.get(&self.addresses.get(address).copied().or_else(by_number)?)
+    }
+
+    /// The part before the `@` of a room's XMPP address: by its number where another room kept the address that its name would give it.
+    pub fn address_of(&self, room: &Room) -> String {
+        let address = room.address();
+        if self.addresses.get(&address) == Some(&room.id) { address } else { format!("~{}", room.id) }
     }
 
     /// The category named `name`, in any case.
@@ -268,12 +283,19 @@ impl Directory {
         let roles = match self.rooms.remove(&id) {
             Some(old) => {
                 self.give_up(&old.room.name, Named::Room(id));
+                self.give_up_address(&old.room);
                 self.unlist(old.room.category, id);
                 old.roles
             }
             None => Roles::default(),
         };
         self.names.insert(room.name.key(), Named::Room(id));
+        // Whoever kept an address has it before whoever would get it by name.
+        let taken = |of: &RoomId| *of != id && self.rooms.get(of).is_some_and(|state| state.room.address.is_some());
+        let address = room.address();
+        if room.address.is_some() || !self.addresses.get(&address).is_some_and(taken) {
+            self.addresses.insert(address, id);
+        }
         self.rooms_in.entry(room.category).or_default().insert(id);
         self.rooms.insert(id, RoomState { room, roles });
     }
@@ -281,6 +303,7 @@ impl Directory {
     fn remove_room(&mut self, id: RoomId) {
         if let Some(old) = self.rooms.remove(&id) {
             self.give_up(&old.room.name, Named::Room(id));
+            self.give_up_address(&old.room);
             self.unlist(old.room.category, id);
             let touched: BTreeSet<PrincipalId> = Role::ALL.iter().flat_map(|r| old.roles.list(*r)).copied().collect();
             self.index_roles(id, &touched);
@@ -293,6 +316,13 @@ impl Directory {
         let key = name.key();
         if self.names.get(&key) == Some(&whose) {
             self.names.remove(&key);
+        }
+    }
+
+    fn give_up_address(&mut self, room: &Room) {
+        let address = room.address();
+        if self.addresses.get(&address) == Some(&room.id) {
+            self.addresses.remove(&address);
         }
     }
 
@@ -401,6 +431,7 @@ mod tests {
                 privacy: Privacy::Open,
                 invitations: Invitations::Inherit,
                 add_in_url: None,
+                address: None,
                 disabled: false,
                 created_at: Time::EPOCH,
             }))

@@ -10,6 +10,7 @@ use crate::principal::{Group, User};
 use crate::room::{RoleChange, Room};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One element of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A few letters that tell this entry from another that had its number and was lost with a database: a part of its hash.
+    pub fn mark(&self) -> String {
+        self.hash.to_string().chars().take(8).collect()
+    }
+
     /// The moment that people are shown: when an imported message was said, otherwise when the log took the entry.
     pub fn shown_at(&self) -> Time {
         match &self.body {
@@ -65,6 +71,30 @@ pub struct Message {
     /// When it was said, if that was elsewhere and earlier: imported messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said: Option<Time>,
+    /// What an XMPP client sent along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stanza: Option<Stanza>,
+}
+
+/// What came with a message over XMPP and goes to XMPP clients again as it came. Nobody else reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stanza {
+    /// The sender's own id, by which he knows the message when it comes back, and by which it is corrected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The name under which the sender was in the room, if it was not his displayed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nick: Option<String>,
+    /// Elements beside the text, as XML.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub elements: String,
+}
+
+impl Stanza {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.id.is_none() && self.nick.is_none() && self.elements.is_empty()
+    }
 }
 
 /// A file as its message names it. The digest makes the chain cover the file's content too.
@@ -93,7 +123,7 @@ pub struct FileRef {
 }
 
 /// A new text for an earlier message; the earlier one stays in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
     /// The message.
     pub of: Seq,
@@ -105,6 +135,12 @@ pub struct Edit {
     /// Who is named in it now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<PrincipalId>,
+    /// The id by which XMPP clients know the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+    /// What an XMPP client sent along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stanza: Option<Stanza>,
 }
 
 /// Messages taken out of sight by a moderator.
@@ -112,6 +148,9 @@ pub struct Edit {
 pub struct Removal {
     /// The messages, ascending; when `erased`, their edits too, which the store adds.
     pub of: Vec<Seq>,
+    /// Marks of messages, as far as they were at hand; see [`Entry::mark`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<Seq, String>,
     /// Why.
     pub reason: String,
     /// What readers see in their place.
@@ -163,9 +202,13 @@ pub enum EntryBody {
     Retraction {
         /// The message.
         of: Seq,
+        /// Its mark; see [`Entry::mark`].
+        mark: Option<String>,
     },
     /// A moderator removed messages.
     Removal(Removal),
+    /// Something without text that XMPP clients make sense of: a reaction, a marker. Kept for them; others pass over it.
+    Annotation(Stanza),
     /// The room was cleared: the content of every message, edit and removal up to `through` was erased.
     Purge {
         /// The last entry that was cleared.
@@ -229,6 +272,7 @@ pub enum Kind {
     Retraction = 3,
     Removal = 4,
     Purge = 5,
+    Annotation = 6,
     Room = 10,
     Roles = 11,
     Category = 20,
@@ -248,12 +292,13 @@ impl Kind {
 
     /// The kind of a stored number.
     pub fn from_code(code: u16) -> Option<Kind> {
-        const ALL: [Kind; 14] = [
+        const ALL: [Kind; 15] = [
             Kind::Message,
             Kind::Edit,
             Kind::Retraction,
             Kind::Removal,
             Kind::Purge,
+            Kind::Annotation,
             Kind::Room,
             Kind::Roles,
             Kind::Category,
@@ -269,7 +314,7 @@ impl Kind {
 
     /// Whether a purge erases entries of this kind.
     pub fn is_content(self) -> bool {
-        matches!(self, Kind::Message | Kind::Edit | Kind::Removal)
+        matches!(self, Kind::Message | Kind::Edit | Kind::Removal | Kind::Annotation)
     }
 }
 
@@ -292,6 +337,7 @@ impl EntryBody {
             EntryBody::Retraction { .. } => Kind::Retraction,
             EntryBody::Removal(_) => Kind::Removal,
             EntryBody::Purge { .. } => Kind::Purge,
+            EntryBody::Annotation(_) => Kind::Annotation,
             EntryBody::Room(_) => Kind::Room,
             EntryBody::Roles(_) => Kind::Roles,
             EntryBody::Category(_) => Kind::Category,
@@ -320,6 +366,7 @@ impl EntryBody {
             | EntryBody::Retraction { .. }
             | EntryBody::Removal(_)
             | EntryBody::Purge { .. }
+            | EntryBody::Annotation(_)
             | EntryBody::Act(_) => false,
         }
     }
@@ -329,9 +376,10 @@ impl EntryBody {
         let written = match self {
             EntryBody::Message(m) => serde_json::to_string(m),
             EntryBody::Edit(e) => serde_json::to_string(e),
-            EntryBody::Retraction { of } => serde_json::to_string(&Of { of: *of }),
+            EntryBody::Retraction { of, mark } => serde_json::to_string(&Of { of: *of, mark: mark.clone() }),
             EntryBody::Removal(r) => serde_json::to_string(r),
             EntryBody::Purge { through } => serde_json::to_string(&Through { through: *through }),
+            EntryBody::Annotation(a) => serde_json::to_string(a),
             EntryBody::Room(r) => serde_json::to_string(r),
             EntryBody::Roles(changes) => serde_json::to_string(changes),
             EntryBody::Category(c) => serde_json::to_string(c),
@@ -365,9 +413,10 @@ impl EntryBody {
         let body = match known {
             Kind::Message => read(payload).map(EntryBody::Message),
             Kind::Edit => read(payload).map(EntryBody::Edit),
-            Kind::Retraction => read(payload).map(|Of { of }| EntryBody::Retraction { of }),
+            Kind::Retraction => read(payload).map(|Of { of, mark }| EntryBody::Retraction { of, mark }),
             Kind::Removal => read(payload).map(EntryBody::Removal),
             Kind::Purge => read(payload).map(|Through { through }| EntryBody::Purge { through }),
+            Kind::Annotation => read(payload).map(EntryBody::Annotation),
             Kind::Room => read(payload).map(EntryBody::Room),
             Kind::Roles => read(payload).map(EntryBody::Roles),
             Kind::Category => read(payload).map(EntryBody::Category),
@@ -391,6 +440,8 @@ impl EntryBody {
 #[derive(Serialize, Deserialize)]
 struct Of {
     of: Seq,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

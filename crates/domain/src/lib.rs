@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** nothing here reads a clock, draws a random number, or does I/O. Time and chance are parameters.
 
+pub mod address;
 pub mod category;
 pub mod chain;
 pub mod directory;

@@ -85,11 +85,21 @@ pub struct Room {
     /// A web page shown beside the conversation (M34).
     #[serde(default)]
     pub add_in_url: Option<String>,
+    /// The part of its XMPP address before the `@`, where that is not made of its name: it was renamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// A disabled room is out of use with everything in it kept (M18).
     #[serde(default)]
     pub disabled: bool,
     /// When it was made.
     pub created_at: Time,
+}
+
+impl Room {
+    /// The part of its XMPP address before the `@`.
+    pub fn address(&self) -> String {
+        self.address.clone().unwrap_or_else(|| crate::address::of_name(self.name.as_str()))
+    }
 }
 
 /// A room's three lists.

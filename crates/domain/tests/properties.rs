@@ -24,10 +24,11 @@ fn bodies() -> impl Strategy<Value = EntryBody> {
             EntryBody::Message(Message { text, title, alert, ..Message::default() })
         }),
         (1_i64..50, any::<String>())
-            .prop_map(|(of, text)| { EntryBody::Edit(Edit { of: Seq(of), text, title: None, mentions: vec![] }) }),
-        (1_i64..50).prop_map(|of| EntryBody::Retraction { of: Seq(of) }),
-        (prop::collection::vec((1_i64..50).prop_map(Seq), 0..5), any::<String>())
-            .prop_map(|(of, reason)| { EntryBody::Removal(Removal { of, reason, replacement: None, erased: false }) }),
+            .prop_map(|(of, text)| { EntryBody::Edit(Edit { of: Seq(of), text, ..Edit::default() }) }),
+        (1_i64..50).prop_map(|of| EntryBody::Retraction { of: Seq(of), mark: None }),
+        (prop::collection::vec((1_i64..50).prop_map(Seq), 0..5), any::<String>()).prop_map(|(of, reason)| {
+            EntryBody::Removal(Removal { of, marks: Default::default(), reason, replacement: None, erased: false })
+        }),
     ]
 }
 

@@ -48,7 +48,7 @@ pub(crate) enum Value {
 use Column::{Bool, Bytes, Number, Text, Uuid};
 
 /// All of them, each after those that its rows refer to.
-pub(crate) const TABLES: [Table; 14] = [
+pub(crate) const TABLES: [Table; 17] = [
     table("number", &[("what", Text), ("next", Number)], 1, There::Replaced),
     table(
         "sent",
@@ -91,6 +91,33 @@ pub(crate) const TABLES: [Table; 14] = [
         ..table("feed", &[("id", Number), ("user", Number), ("notify", Bool), ("feed", Text)], 1, There::Stays)
     },
     table("preferences", &[("user", Number), ("json", Text)], 1, There::Stays),
+    Table {
+        at_once: 50,
+        ..table(
+            "item",
+            &[("owner", Number), ("node", Text), ("id", Text), ("position", Number), ("at", Number), ("payload", Text)],
+            3,
+            There::Stays,
+        )
+    },
+    Table {
+        at_once: 500,
+        ..table(
+            "direct",
+            &[
+                ("id", Number),
+                ("sender", Number),
+                ("recipient", Number),
+                ("client_id", Uuid),
+                ("at", Number),
+                ("text", Text),
+                ("payload", Text),
+            ],
+            1,
+            There::GoesOn,
+        )
+    },
+    table("direct_head", &[("id", Number), ("last_id", Number), ("last_at", Number)], 1, There::Replaced),
     table(
         "account",
         &[

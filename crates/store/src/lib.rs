@@ -1,8 +1,8 @@
 //! What is kept: one interface, one folder for each engine behind it, one conformance suite that every engine passes.
 //!
 //! The interface speaks of logs ([`RoomLog`]), what follows from them ([`Projections`], [`Search`]), and the little that
-//! does not: accounts ([`Accounts`]), reading positions and personal lists ([`Personal`]), files ([`Files`]). A store that several servers can
-//! share is a [`Pool`] as well. The interface knows
+//! does not: accounts ([`Accounts`]), reading positions and personal lists ([`Personal`]), what people's clients keep ([`Items`]), what two people
+//! write to each other ([`DirectMessages`]), files ([`Files`]). A store that several servers can share is a [`Pool`] as well. The interface knows
 //! nothing of SQL, so that an engine's ways do not leak; only the engines' folders do.
 //!
 //! **Invariant:** the log is the truth. [`RoomLog::append`] keeps every projection in step within its transaction, and
@@ -17,12 +17,15 @@ mod chaining;
 #[cfg(test)]
 pub mod conformance;
 pub mod copy;
+pub mod direct;
 mod directory_words;
 pub mod error;
 pub mod files;
+pub mod items;
 mod kept;
 pub mod log;
 pub mod maintenance;
+mod numbering;
 mod paging;
 pub mod personal;
 pub mod pool;
@@ -32,8 +35,10 @@ pub mod search;
 pub mod sqlite;
 
 pub use accounts::Accounts;
+pub use direct::DirectMessages;
 pub use error::StoreError;
 pub use files::Files;
+pub use items::Items;
 pub use log::RoomLog;
 pub use maintenance::Maintenance;
 pub use personal::Personal;
@@ -42,9 +47,15 @@ pub use projections::Projections;
 pub use search::Search;
 
 /// Everything that an engine provides.
-pub trait Store: RoomLog + Projections + Search + Accounts + Personal + Files + Maintenance {}
+pub trait Store:
+    RoomLog + Projections + Search + Accounts + Personal + Items + DirectMessages + Files + Maintenance
+{
+}
 
-impl<T: RoomLog + Projections + Search + Accounts + Personal + Files + Maintenance> Store for T {}
+impl<T: RoomLog + Projections + Search + Accounts + Personal + Items + DirectMessages + Files + Maintenance> Store
+    for T
+{
+}
 
 /// The result of a store's method.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -15,7 +15,8 @@ pub(crate) async fn the_latest_edit_is_shown(store: Arc<dyn Store>) {
     let message = put(&*store, ROOM, ANA, say("first")).await;
     let untouched = put(&*store, ROOM, ANA, say("untouched")).await;
     let second = put(&*store, ROOM, ANA, edit(message, "second")).await;
-    let body = Edit { of: message, text: "third".into(), title: Some("Title".into()), mentions: vec![BO] };
+    let body =
+        Edit { of: message, text: "third".into(), title: Some("Title".into()), mentions: vec![BO], ..Edit::default() };
     let third = put(&*store, ROOM, ANA, EntryBody::Edit(body)).await;
 
     let row = row(&*store, ROOM, message).await;
@@ -36,12 +37,12 @@ pub(crate) async fn a_purge_beats_a_removal_beats_a_retraction(store: Arc<dyn St
     let how = async || row(&*store, ROOM, of).await.removed.map(|r| (r.how, r.seq));
 
     assert_eq!(how().await, None);
-    let retraction = put(&*store, ROOM, ANA, EntryBody::Retraction { of }).await;
+    let retraction = put(&*store, ROOM, ANA, EntryBody::Retraction { of, mark: None }).await;
     assert_eq!(how().await, Some((Gone::Retracted, retraction)));
     put(&*store, ROOM, BO, remove(&[of], false)).await;
     let removal = put(&*store, ROOM, BO, remove(&[of], false)).await;
     assert_eq!(how().await, Some((Gone::Removed, removal)));
-    put(&*store, ROOM, ANA, EntryBody::Retraction { of }).await;
+    put(&*store, ROOM, ANA, EntryBody::Retraction { of, mark: None }).await;
     let removed = row(&*store, ROOM, of).await.removed.unwrap();
     assert_eq!((removed.how, removed.seq, removed.by), (Gone::Removed, removal, BO));
     assert_eq!(removed.reason.as_deref(), Some("a reason"));
@@ -59,7 +60,7 @@ pub(crate) async fn what_is_no_earlier_message_is_not_amended(store: Arc<dyn Sto
     let of = Seq(20);
     for seq in [Seq(1), Seq(i64::MAX), Seq(-5), Seq::ZERO, of] {
         put(&*store, ROOM, ANA, edit(seq, "x")).await;
-        put(&*store, ROOM, ANA, EntryBody::Retraction { of: seq }).await;
+        put(&*store, ROOM, ANA, EntryBody::Retraction { of: seq, mark: None }).await;
         put(&*store, ROOM, ANA, remove(&[seq], true)).await;
     }
     put(&*store, ROOM, ANA, EntryBody::Purge { through: Seq::ZERO }).await;

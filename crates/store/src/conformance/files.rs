@@ -89,7 +89,7 @@ pub(crate) async fn files_go_with_what_is_erased(store: Arc<dyn Store>) {
     let there = async |n| store.file(reference(n).id).await.unwrap().is_some();
     let listed = async || store.files_in(ROOM, None, 10).await.unwrap().len();
 
-    put(&*store, ROOM, ANA, EntryBody::Retraction { of: seqs[3] }).await;
+    put(&*store, ROOM, ANA, EntryBody::Retraction { of: seqs[3], mark: None }).await;
     put(&*store, ROOM, ANA, remove(&[seqs[2]], false)).await;
     assert!(there(4).await && there(3).await);
     assert_eq!(listed().await, 2);

@@ -34,7 +34,7 @@ pub(crate) async fn a_rebuild_changes_nothing(store: Arc<dyn Store>) {
         (ROOM, edit(Seq(4), "two again")),
         (ROOM, say("four")),
         (ROOM, say("five")),
-        (ROOM, EntryBody::Retraction { of: Seq(5) }),
+        (ROOM, EntryBody::Retraction { of: Seq(5), mark: None }),
         (ROOM, edit(Seq(7), "four again")),
         (ROOM, remove(&[Seq(7)], true)),
         (ROOM, remove(&[Seq(8)], false)),

@@ -6,8 +6,10 @@
 
 pub(crate) mod accounts;
 pub(crate) mod amendments;
+pub(crate) mod direct;
 pub(crate) mod directory;
 pub(crate) mod files;
+pub(crate) mod items;
 pub(crate) mod log;
 pub(crate) mod maintenance;
 pub(crate) mod model;
@@ -77,6 +79,21 @@ macro_rules! conformance {
                 invitations_come_and_go
                 feeds_come_and_go
                 preferences_are_kept_as_they_were_put
+            }
+            items {
+                items_stand_in_the_order_of_their_puts
+                only_the_newest_of_a_node_stay
+                items_go_one_by_one_or_with_their_node
+                a_node_is_read_for_everybody
+            }
+            direct {
+                a_message_is_there_once_and_read_by_both
+                a_repeated_message_yields_the_one_that_is_there
+                pages_of_messages_are_found_in_all_ways
+                times_of_messages_never_run_back
+                who_reads_on_misses_nothing_that_is_written_at_once
+                partners_are_listed_by_their_last_message
+                messages_and_items_survive_a_rebuild
             }
             accounts {
                 passwords_and_failures

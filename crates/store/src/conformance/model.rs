@@ -101,14 +101,14 @@ impl Model {
             Happens::Edit { room, of, words, names_bo } => {
                 let Some(of) = self.message(room, of) else { return };
                 let text = text(&words);
-                let edit = Edit { of, text: text.clone(), title: None, mentions: named(names_bo) };
+                let edit = Edit { of, text: text.clone(), title: None, mentions: named(names_bo), ..Edit::default() };
                 let seq = put(store, ROOMS[room], ANA, EntryBody::Edit(edit)).await;
                 let said = self.messages.get_mut(&(ROOMS[room], of)).unwrap();
                 (said.text, said.names_bo, said.edit) = (text, names_bo, Some(seq));
             }
             Happens::Retract { room, of } => {
                 let Some(of) = self.message(room, of) else { return };
-                let seq = put(store, ROOMS[room], ANA, EntryBody::Retraction { of }).await;
+                let seq = put(store, ROOMS[room], ANA, EntryBody::Retraction { of, mark: None }).await;
                 self.gone(ROOMS[room], of, Gone::Retracted, seq, false);
             }
             Happens::Remove { room, of, erased } => {

@@ -23,7 +23,7 @@ pub(crate) async fn unread_is_what_comes_after_the_position(store: Arc<dyn Store
     store.mark_read(vec![(BO, ROOM, Seq(2))]).await.unwrap();
     assert_eq!(reading().await, (3, 2, 1));
     // What was removed counts on, so that counts do not jump; it names nobody any more.
-    put(&*store, ROOM, ANA, EntryBody::Retraction { of: Seq(5) }).await;
+    put(&*store, ROOM, ANA, EntryBody::Retraction { of: Seq(5), mark: None }).await;
     assert_eq!(reading().await, (3, 2, 0));
     put(&*store, ROOM, ANA, EntryBody::Purge { through: Seq(5) }).await;
     assert_eq!(reading().await, (3, 2, 0));

@@ -233,7 +233,7 @@ pub(crate) async fn what_is_out_of_sight_is_not_found(store: Arc<dyn Store>) {
     assert_eq!(find("pear").await, [2]);
     put(&*store, ROOM, ANA, edit(of, "apple")).await;
     assert_eq!(find("apple").await, [2, 3]);
-    put(&*store, ROOM, ANA, EntryBody::Retraction { of }).await;
+    put(&*store, ROOM, ANA, EntryBody::Retraction { of, mark: None }).await;
     assert_eq!(find("apple").await, [3]);
     put(&*store, ROOM, ANA, edit(of, "apple")).await;
     put(&*store, ROOM, ANA, remove(&[of], false)).await;
@@ -276,12 +276,12 @@ pub(crate) async fn mentions_are_listed(store: Arc<dyn Store>) {
         assert!(list(&[], limit).await.is_empty());
     }
     // Edited in and out, removed.
-    let named = Edit { of: other, text: "@bo".into(), title: None, mentions: vec![BO] };
+    let named = Edit { of: other, text: "@bo".into(), title: None, mentions: vec![BO], ..Edit::default() };
     put(&*store, ROOM, ANA, EntryBody::Edit(named)).await;
     assert_eq!(list(&[ROOM], 100).await.len(), 6);
     put(&*store, ROOM, ANA, edit(Seq(2), "nobody")).await;
     assert_eq!(list(&[ROOM], 100).await.len(), 5);
-    put(&*store, ROOM, ANA, EntryBody::Retraction { of: Seq(3) }).await;
+    put(&*store, ROOM, ANA, EntryBody::Retraction { of: Seq(3), mark: None }).await;
     put(&*store, ROOM, ANA, remove(&[Seq(4)], false)).await;
     assert_eq!(list(&[ROOM], 100).await.len(), 3);
 }

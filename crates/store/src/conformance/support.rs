@@ -54,12 +54,18 @@ pub(crate) fn naming(text: &str, mentions: &[PrincipalId]) -> EntryBody {
 }
 
 pub(crate) fn edit(of: Seq, text: &str) -> EntryBody {
-    EntryBody::Edit(Edit { of, text: text.into(), title: None, mentions: Vec::new() })
+    EntryBody::Edit(Edit { of, text: text.into(), ..Edit::default() })
 }
 
 pub(crate) fn remove(of: &[Seq], erased: bool) -> EntryBody {
     let replacement = Some("This message was removed.".into());
-    EntryBody::Removal(Removal { of: of.to_vec(), reason: "a reason".into(), replacement, erased })
+    EntryBody::Removal(Removal {
+        of: of.to_vec(),
+        marks: Default::default(),
+        reason: "a reason".into(),
+        replacement,
+        erased,
+    })
 }
 
 pub(crate) fn room_named(id: RoomId, name: &str) -> EntryBody {
@@ -73,6 +79,7 @@ pub(crate) fn room_named(id: RoomId, name: &str) -> EntryBody {
         privacy: Privacy::Closed,
         invitations: Invitations::Inherit,
         add_in_url: None,
+        address: None,
         disabled: false,
         created_at: at(0),
     }))

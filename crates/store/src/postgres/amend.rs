@@ -45,7 +45,7 @@ pub(super) async fn retract(s: &Session, room: RoomId, by: Seq, of: Seq) -> Work
 /// Entry `by` removes messages.
 pub(super) async fn remove(s: &Session, room: RoomId, by: Seq, removal: &Removal) -> Work<()> {
     const ERASE: &str = "UPDATE entry SET payload = NULL, payload_digest = sha256(convert_to(payload, 'UTF8'))
-        WHERE room = $1 AND seq = ANY($2) AND seq < $3 AND kind IN (1, 2, 4) AND payload IS NOT NULL";
+        WHERE room = $1 AND seq = ANY($2) AND seq < $3 AND kind IN (1, 2, 4, 6) AND payload IS NOT NULL";
     const UNNOTE: &str = "DELETE FROM edit WHERE room = $1 AND seq = ANY($2) AND seq < $3";
     const UNCOVER: &str = "UPDATE amendment SET edit = NULL WHERE room = $1 AND edit = ANY($2) AND edit < $3";
     const FILES: &str = "DELETE FROM file WHERE room = $1 AND seq = ANY($2) AND seq < $3";
@@ -95,7 +95,7 @@ pub(super) async fn purge(s: &Session, room: RoomId, by: Seq, through: Seq) -> W
     for sql in [
         "DELETE FROM mention WHERE room = $1 AND seq <= $2",
         "UPDATE entry SET payload = NULL, payload_digest = sha256(convert_to(payload, 'UTF8'))
-         WHERE room = $1 AND seq <= $2 AND kind IN (1, 2, 4) AND payload IS NOT NULL",
+         WHERE room = $1 AND seq <= $2 AND kind IN (1, 2, 4, 6) AND payload IS NOT NULL",
         "DELETE FROM edit WHERE room = $1 AND seq <= $2",
         "UPDATE amendment SET edit = NULL WHERE room = $1 AND edit <= $2",
         "DELETE FROM file WHERE room = $1 AND seq <= $2",

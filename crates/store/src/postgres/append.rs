@@ -32,7 +32,7 @@ macro_rules! head_columns {
 }
 pub(super) use head_columns;
 
-const EPOCH: &str = "SELECT epoch FROM pool WHERE id = 1 FOR SHARE";
+pub(super) const EPOCH: &str = "SELECT epoch FROM pool WHERE id = 1 FOR SHARE";
 const REVISION: &str = "SELECT n FROM revision WHERE id = 1 FOR UPDATE";
 const BUMP: &str = "UPDATE revision SET n = n + 1 WHERE id = 1";
 const HEADS: &str = concat!(head_columns!(), "WHERE room = ANY($1) ORDER BY room FOR UPDATE");
@@ -406,7 +406,7 @@ pub(super) async fn project(session: &Session, entry: &Entry, body: &EntryBody) 
     let (room, by) = (entry.room, entry.seq);
     match body {
         EntryBody::Edit(edit) => amend::edit(session, room, by, edit).await,
-        EntryBody::Retraction { of } => amend::retract(session, room, by, *of).await,
+        EntryBody::Retraction { of, .. } => amend::retract(session, room, by, *of).await,
         EntryBody::Removal(removal) => amend::remove(session, room, by, removal).await,
         EntryBody::Purge { through } => amend::purge(session, room, by, *through).await,
         _ => directory::apply(session, room, body).await,
@@ -624,7 +624,8 @@ fn begun_elsewhere(e: Fail) -> Fail {
     if e.is_taken() { away("another server began the same log at the same time").into() } else { e }
 }
 
-async fn barrier(session: &Session) -> Work<()> {
+/// Has the commit wait for the mirror, though nothing is changed.
+pub(super) async fn barrier(session: &Session) -> Work<()> {
     session.one(BARRIER, &[]).await?;
     Ok(())
 }

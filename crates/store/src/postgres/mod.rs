@@ -4,7 +4,7 @@
 //! committed, so that nobody numbers twice and nobody writes under an epoch that is over. Nothing but PostgreSQL ends a commit: each runs in
 //! a task of its own. A connection that breaks in a commit, and a commit that stopped waiting for its mirror, are *unknown*.
 //!
-//! Reading order: `hosts`, `session` and `sessions` are the machinery, `migrations/0001_first.sql` is the schema, `append` is the way of every change,
+//! Reading order: `hosts`, `session` and `sessions` are the machinery, `migrations` are the schema, `append` is the way of every change,
 //! `amend` what a change does to messages before it, `log` and `search` are what is asked most. `index` fills the search index behind the
 //! logs; `watch`, `told`, `listen` and `pool` are what makes several servers one pool.
 
@@ -12,12 +12,14 @@ mod accounts;
 mod amend;
 mod append;
 mod check;
+mod direct;
 mod directory;
 mod epochs;
 mod error;
 mod files;
 mod hosts;
 mod index;
+mod items;
 mod kept;
 mod listen;
 mod load;
@@ -220,6 +222,14 @@ impl Inner {
         // Whoever watches looks at once by that, and hears of it.
         self.watched.note(Condition::OtherEpoch);
         Err(error::away(format!("it is at epoch {there}, and this server still at {known}; it is reading anew")))
+    }
+
+    /// Holds the pool's epoch until the transaction is over, and refuses to write under another one than this server knows.
+    async fn hold_epoch(&self, session: &Session) -> error::Work<()> {
+        let row = session.one(append::EPOCH, &[]).await?;
+        let row = row.ok_or_else(|| error::corrupt("the row of the pool is not there"))?;
+        self.check_epoch(row.try_get(0)?)?;
+        Ok(())
     }
 
     /// Whether nobody else has changed the directory since it was at `decided_on`, now that it is at `revision`.

@@ -4,7 +4,8 @@
 //! server or an open store, so every table is named with its schema.
 //!
 //! **Invariant:** the epoch and the ends of all logs under it are written in one transaction that holds the row which every writer
-//! holds too. So what is beyond such an end, in the hands of a client that knew the epoch before, was not preserved.
+//! holds too. So what is beyond such an end, in the hands of a client that knew the epoch before, was not preserved. One-to-one messages are
+//! never numbered again: who holds one that was not preserved asks for what comes after it, and misses nothing.
 
 use super::error::plain;
 use crate::pool::{MOST_ACTIVE, PoolPhase};
@@ -91,6 +92,10 @@ pub async fn take_over(client: &Client, wanted: &TakeOver) -> Result<()> {
     const ENDS: &str = "INSERT INTO holdfast.room_epoch (room, epoch, after_seq)
         SELECT room, $1::bigint, last_seq FROM holdfast.room_head
         UNION ALL SELECT 0, $1::bigint, 0 WHERE NOT EXISTS (SELECT 1 FROM holdfast.room_head WHERE room = 0)";
+    // Servers of a version before it may be at work.
+    const HAS_DIRECT: &str = "SELECT to_regclass('holdfast.direct_head') IS NOT NULL";
+    /// More than can have been lost.
+    const SKIP: &str = "UPDATE holdfast.direct_head SET last_id = last_id + 4294967296 WHERE id = 1";
     const TAKE: &str = "UPDATE holdfast.pool SET epoch = $1, state = $2, site = $3, holder = $4 WHERE id = 1";
     if !knows_sites(client).await? {
         return Err(TakeOverError::NoPool);
@@ -107,6 +112,9 @@ pub async fn take_over(client: &Client, wanted: &TakeOver) -> Result<()> {
         }
         if !repeated {
             client.execute(ENDS, &[&wanted.epoch]).await.map_err(fail)?;
+            if client.query_one(HAS_DIRECT, &[]).await.and_then(|row| row.try_get(0)).map_err(fail)? {
+                client.execute(SKIP, &[]).await.map_err(fail)?;
+            }
         }
         client
             .execute(TAKE, &[&wanted.epoch, &wanted.state.word(), &wanted.site, &wanted.holder])

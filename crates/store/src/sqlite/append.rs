@@ -109,7 +109,7 @@ pub(super) fn project(conn: &Connection, entry: &Entry) -> Work<()> {
     match &entry.body {
         Some(EntryBody::Message(message)) => amend::show(conn, id, entry.shown_at().millis(), entry.author, message),
         Some(EntryBody::Edit(edit)) => amend::edit(conn, entry.room, id, edit),
-        Some(EntryBody::Retraction { of }) => amend::retract(conn, entry.room, id, *of),
+        Some(EntryBody::Retraction { of, .. }) => amend::retract(conn, entry.room, id, *of),
         Some(EntryBody::Removal(removal)) => amend::remove(conn, entry.room, id, removal),
         Some(EntryBody::Purge { through }) => amend::purge(conn, entry.room, id, *through),
         _ => Ok(()),

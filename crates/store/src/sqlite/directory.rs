@@ -31,6 +31,7 @@ pub(super) fn apply(conn: &Connection, room: RoomId, body: &EntryBody) -> Work<(
         | EntryBody::Retraction { .. }
         | EntryBody::Removal(_)
         | EntryBody::Purge { .. }
+        | EntryBody::Annotation(_)
         | EntryBody::Act(_) => Ok(()),
     }
 }

@@ -17,8 +17,10 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order. Never change one that was released: add another.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "first", sql: include_str!("migrations/0001_first.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "first", sql: include_str!("migrations/0001_first.sql") },
+    Migration { number: 2, name: "direct", sql: include_str!("migrations/0002_direct.sql") },
+];
 
 /// Refuses a database that is neither ours nor empty, before anything in it is touched.
 pub(super) fn refuse_foreign(conn: &Connection) -> Work<()> {

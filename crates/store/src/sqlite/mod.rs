@@ -3,7 +3,7 @@
 //! **Invariants:** one thread writes, and each of its jobs is one transaction; `synchronous = FULL`, so that what was committed survives
 //! the loss of power. Readers see whole transactions. Erased content leaves no trace in the file (`secure_delete`).
 //!
-//! Reading order: `threads` and `connection` are the machinery, `migrations/0001_first.sql` is the schema, `append` is the way of
+//! Reading order: `threads` and `connection` are the machinery, `migrations` are the schema, `append` is the way of
 //! every change, `amend` what a change does to messages before it, `log` and `search` are what is asked most.
 
 mod accounts;
@@ -11,10 +11,12 @@ mod amend;
 mod append;
 mod backup;
 mod connection;
+mod direct;
 mod directory;
 mod error;
 mod files;
 mod index;
+mod items;
 mod kept;
 mod key;
 mod load;

@@ -2,13 +2,17 @@
 
 use super::{new_database, open};
 use crate::accounts::{ScramKeys, SignIn, Token, Webhook};
+use crate::conformance::direct::{all_of, whisper};
 use crate::conformance::support::*;
 use crate::copy::{Progress, copy};
+use crate::items::Item;
 use crate::log::From;
 use crate::personal::Invitation;
 use crate::projections::Numbered;
 use crate::sqlite::{SqliteOptions, SqliteStore};
-use crate::{Files as _, Maintenance as _, Personal as _, Projections as _, RoomLog as _, Store, StoreError};
+use crate::{
+    DirectMessages as _, Files as _, Maintenance as _, Personal as _, Projections as _, RoomLog as _, Store, StoreError,
+};
 use bytes::Bytes;
 use holdfast_domain::chain::Digest;
 use holdfast_domain::entry::{FileRef, Message};
@@ -43,6 +47,9 @@ async fn a_copy_holds_everything_and_goes_on() {
     let own = to.invite(vec![invitation(OTHER)]).await.unwrap();
     assert!(own[0].id > 1);
     put(&to, ROOM, ANA, say("goes on")).await;
+    let last = all_of(&to, ANA).await.pop().unwrap();
+    let next = to.add_direct(vec![whisper(ANA, BO, "goes on", -9)]).await.unwrap().remove(0);
+    assert_eq!((next.direct().id, next.direct().at), (last.id + 1, last.at));
 
     let again = copy(&from, &to, &|_| {}).await;
     assert!(matches!(again, Err(StoreError::Taken { .. })), "{again:?}");
@@ -98,6 +105,9 @@ async fn fill(store: &dyn Store) {
     store.mark_read(vec![(ANA, ROOM, Seq(3))]).await.unwrap();
     store.invite(vec![invitation(ROOM)]).await.unwrap();
     store.put_preferences(ANA, "{\"theme\":\"dark\"}".into()).await.unwrap();
+    let items = ["b", "a"].map(|id| Item { id: id.into(), at: at(1), payload: "<a/>".into() });
+    store.put_items(ANA, "node".into(), items.to_vec(), 9).await.unwrap();
+    store.add_direct((1..=3).map(|n| whisper(ANA, BO, &format!("message {n}"), n)).collect()).await.unwrap();
     let keys = ScramKeys { salt: vec![1, 2], iterations: 9, stored_key: [3; 32], server_key: [4; 32] };
     store.set_password(ANA, Some(keys)).await.unwrap();
     store.add_sign_in(sign_in()).await.unwrap();
@@ -148,7 +158,7 @@ async fn beside_the_logs(store: &dyn Store) -> String {
     let credentials = store.credentials(ANA).await.unwrap();
     let scram = credentials.scram.unwrap();
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         (scram.salt, scram.iterations, scram.stored_key, scram.server_key),
         store.sign_ins(ANA, at(3)).await.unwrap(),
         store.tokens(BO).await.unwrap(),
@@ -157,6 +167,8 @@ async fn beside_the_logs(store: &dyn Store) -> String {
         store.readings(BO, vec![ROOM, OTHER]).await.unwrap(),
         store.invitations(BO).await.unwrap(),
         store.preferences(ANA).await.unwrap(),
+        store.items_everywhere("node").await.unwrap(),
+        all_of(store, BO).await,
         store.file(FILE).await.unwrap(),
         store.thumbnail(FILE).await.unwrap(),
         store.page(ROOM, From::Latest, 100).await.unwrap().rows.len(),

@@ -4,6 +4,7 @@
 mod commits;
 mod conforming;
 mod copying;
+mod direct;
 mod encrypted;
 mod indexed;
 mod languages;

@@ -1,10 +1,11 @@
 //! Another database begins to take writes.
 
 use super::{new_database, open};
+use crate::conformance::direct::whisper;
 use crate::conformance::support::*;
 use crate::pool::{Condition, PoolPhase, Preserved};
 use crate::postgres::takeover::{TakeOver, TakeOverError, active, set_active, set_phase, take_over, tally};
-use crate::{Pool as _, RoomLog as _, StoreError};
+use crate::{DirectMessages as _, Pool as _, RoomLog as _, StoreError};
 use holdfast_domain::{RoomId, Seq};
 use holdfast_private_postgres::Postgres;
 use std::time::{Duration, Instant};
@@ -134,6 +135,25 @@ async fn a_database_without_a_pool_has_no_tally_and_is_not_taken_over() {
     assert_eq!(tally(&client).await.unwrap(), None);
     assert!(matches!(take_over(&client, &by(2, "a")).await, Err(TakeOverError::NoPool)));
     assert!(matches!(set_active(&client, &[]).await, Err(TakeOverError::NoPool)));
+}
+
+/// The numbers of messages that were lost may be in somebody's hands: what comes instead comes after all of them.
+#[tokio::test]
+async fn a_take_over_gives_no_number_of_a_message_again() {
+    let url = new_database().await;
+    let store = open(&url).await;
+    let before = store.add_direct(vec![whisper(ANA, BO, "x", 1)]).await.unwrap().remove(0);
+    let client = client(&url).await;
+    for _ in 0..2 {
+        // Repeated, it changes nothing.
+        take_over(&client, &by(7, "a")).await.unwrap();
+    }
+    store.adopt_epoch().await.unwrap();
+    let after = store.add_direct(vec![whisper(ANA, BO, "x", 1)]).await.unwrap().remove(0);
+    assert_eq!(after.direct().id, before.direct().id + (1 << 32) + 1);
+    // A database that a version before it has made has nothing to skip.
+    client.batch_execute("ALTER TABLE holdfast.direct_head RENAME TO elsewhere").await.unwrap();
+    take_over(&client, &by(8, "a")).await.unwrap();
 }
 
 /// What a failover to a copy that is behind does: counted while it follows, promoted, taken over.

@@ -49,7 +49,7 @@ async fn the_index_is_consistent_after_all_kinds_of_changes() {
     let (dir, store) = open_new();
     let of = tell(&store, 100).await;
     put(&store, ROOM, ANA, edit(of, "something else")).await;
-    put(&store, ROOM, ANA, EntryBody::Retraction { of: Seq(of.0 + 1) }).await;
+    put(&store, ROOM, ANA, EntryBody::Retraction { of: Seq(of.0 + 1), mark: None }).await;
     put(&store, ROOM, ANA, EntryBody::Purge { through: Seq(50) }).await;
     let words = |dir: &TempDir| -> Vec<(String, i64)> {
         let conn = raw(dir);

@@ -53,7 +53,7 @@ fn what_is_missing_is_applied_once_and_whole() {
         conn.query_row(sql, [], |r| r.get(0)).unwrap()
     };
 
-    migrate(&mut conn, MIGRATIONS).unwrap();
+    migrate(&mut conn, &MIGRATIONS[..1]).unwrap();
     migrate(&mut conn, &[MIGRATIONS[0], second]).unwrap_err();
     migrate(&mut conn, &[MIGRATIONS[0], good, third]).unwrap_err();
     assert_eq!(tables(&conn), 0);

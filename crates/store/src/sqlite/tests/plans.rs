@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::conformance::support::*;
+use crate::sqlite::direct;
 use crate::sqlite::row::row_columns;
 use rusqlite::StatementStatus;
 
@@ -10,11 +11,6 @@ async fn frequent_questions_walk_no_table() {
     let (dir, store) = open_new();
     make_rooms(&store, &[ROOM]).await;
     let conn = raw(&dir);
-    let plan = |sql: &str| -> String {
-        let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let lines = statement.query_map([], |r| r.get::<_, String>(3)).unwrap();
-        lines.map(|l| l.unwrap()).collect::<Vec<_>>().join("\n")
-    };
     for sql in [
         "SELECT id FROM entry WHERE id >> 36 = 1 AND kind = 1 AND shown_at >= 5 ORDER BY shown_at, id LIMIT 1",
         "SELECT id FROM entry WHERE id >> 36 = 1 AND kind = 1 AND shown_at <= 5 ORDER BY shown_at DESC, id DESC LIMIT 1",
@@ -23,10 +19,38 @@ async fn frequent_questions_walk_no_table() {
         "SELECT count(*) FROM mention WHERE user = 1 AND room = 2 AND seq > 3",
         "SELECT no FROM file WHERE seq IS NULL AND at < 1 LIMIT 10",
         "SELECT room, author, client_id FROM sent WHERE at < 1 LIMIT 10",
+        "SELECT id FROM item WHERE node = 'x' AND owner = 1 ORDER BY position",
+        "SELECT owner, id FROM item WHERE node = 'x' ORDER BY owner, position",
+        "SELECT DISTINCT node FROM item WHERE owner = 1 ORDER BY node",
+        direct::OLDEST,
+        direct::NEWEST,
+        direct::OLDEST_OF_TWO,
+        direct::NEWEST_OF_TWO,
+        direct::FIRST_AT,
+        direct::BEFORE,
     ] {
-        let plan = plan(sql);
+        let plan = plan(&conn, sql);
         assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
     }
+}
+
+/// Both ends of a window of numbers are places in the index, and so is each partner.
+#[tokio::test]
+async fn an_archive_of_messages_is_read_from_its_indexes() {
+    let (dir, _store) = open_new();
+    let conn = raw(&dir);
+    let whole = plan(&conn, direct::NEWEST);
+    for half in ["direct_sender (sender=?", "direct_recipient (recipient=?"] {
+        assert!(whole.contains(&format!("{half} AND rowid>? AND rowid<?)")), "{whole}");
+    }
+    let of_two = plan(&conn, direct::NEWEST_OF_TWO);
+    let pair = ["direct_pair (low=? AND high=?", "direct_turned (high=? AND low=?"];
+    assert!(pair.iter().any(|p| of_two.contains(&format!("{p} AND rowid>? AND rowid<?)"))), "{of_two}");
+    let before = plan(&conn, direct::BEFORE);
+    assert!(before.contains("(sender=? AND recipient=? AND client_id=?)"), "{before}");
+    // What is scanned and sorted there is the list of partners, no table.
+    let partners = plan(&conn, direct::PARTNERS);
+    assert!(!partners.contains("SCAN direct") && partners.matches("SEARCH direct").count() == 6, "{partners}");
 }
 
 /// Values differ from call to call. SQLite may compile a statement again for each, which costs several times the answer.
@@ -45,4 +69,11 @@ async fn a_statement_is_compiled_once() {
         Ok(again)
     });
     assert_eq!(compiled_again.await.unwrap(), 0);
+}
+
+/// How a statement is carried out; values do not count.
+fn plan(conn: &rusqlite::Connection, sql: &str) -> String {
+    let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let lines = statement.raw_query().mapped(|r| r.get::<_, String>(3));
+    lines.map(|l| l.unwrap()).collect::<Vec<_>>().join("\n")
 }
