@@ -86,6 +86,7 @@ async fn people(store: &dyn Store, users: i64, rooms: i64) -> Result<()> {
                 privacy: Privacy::Open,
                 invitations: Invitations::Inherit,
                 add_in_url: None,
+                address: None,
                 disabled: false,
                 created_at: at,
             })),

@@ -77,6 +77,7 @@ async fn window(chat: &Chat, senders: i64, lines: &Arc<Vec<String>>, client: &to
                     alert: false,
                     action: false,
                     files: Vec::new(),
+                    stanza: None,
                 };
                 let sent = Instant::now();
                 chat.post(&caller, room, new).await?;

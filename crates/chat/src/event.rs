@@ -58,6 +58,23 @@ pub enum Event {
         /// Whether coming and going is no longer told.
         limited: bool,
     },
+    /// People came or went who are in the room by a door that knows no names of one's own for it, or on another server. Told to connections of
+    /// XMPP alone, in place of [`Event::Presence`]: its own people are told of by that door.
+    Others {
+        /// The room.
+        room: RoomId,
+        /// Who came.
+        came: Vec<Person>,
+        /// Who went.
+        went: Vec<Person>,
+    },
+    /// Something that a door tells its own connections, in its own words.
+    Door {
+        /// Its bytes on the wire.
+        bytes: Bytes,
+        /// Whether it is of the moment, so that a reader who does not keep up may miss it.
+        passing: bool,
+    },
     /// Somebody is writing.
     Typing {
         /// The room.
@@ -154,10 +171,13 @@ pub struct Roster {
 }
 
 /// A protocol's way of writing events. One slot each, so that an event is encoded once however many receive it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Wire {
     /// The JSON of the HTTP door.
+    #[default]
     Json,
+    /// The stanzas of the XMPP door.
+    Xmpp,
 }
 
 /// An event on its way to many.
@@ -165,12 +185,13 @@ pub enum Wire {
 pub struct Shared {
     event: Event,
     json: OnceLock<Bytes>,
+    xmpp: OnceLock<Bytes>,
 }
 
 impl Shared {
     /// Shares `event`.
     pub fn new(event: Event) -> Arc<Shared> {
-        Arc::new(Shared { event, json: OnceLock::new() })
+        Arc::new(Shared { event, json: OnceLock::new(), xmpp: OnceLock::new() })
     }
 
     /// The event.
@@ -182,6 +203,7 @@ impl Shared {
     pub fn encoded(&self, wire: Wire, encode: impl FnOnce(&Event) -> Bytes) -> Bytes {
         match wire {
             Wire::Json => self.json.get_or_init(|| encode(&self.event)).clone(),
+            Wire::Xmpp => self.xmpp.get_or_init(|| encode(&self.event)).clone(),
         }
     }
 }

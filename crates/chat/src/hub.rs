@@ -8,7 +8,7 @@
 mod elsewhere;
 
 use crate::caller::{Caller, Means};
-use crate::event::{Bye, Event, Roster, Shared};
+use crate::event::{Bye, Event, Roster, Shared, Wire};
 use crate::outbox::Outbox;
 use crate::pool::signal::Signal;
 use crate::pool::tell::Teller;
@@ -30,6 +30,8 @@ pub(crate) struct Connection {
     pub(crate) outbox: Outbox,
     /// The epoch of what it is handed.
     pub(crate) epoch: i64,
+    /// The door that it came by.
+    pub(crate) wire: Wire,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,8 @@ struct Present {
     person: Person,
     /// By how many connections of this server.
     here: usize,
+    /// By how many of them over XMPP, where that door tells of him.
+    over_xmpp: usize,
     /// On how many other servers.
     elsewhere: usize,
 }
@@ -104,7 +108,7 @@ impl Hub {
     }
 
     /// Registers a connection; `None` if its user has too many.
-    pub(crate) fn connect(&self, caller: Caller) -> Option<Arc<Connection>> {
+    pub(crate) fn connect(&self, caller: Caller, wire: Wire) -> Option<Arc<Connection>> {
         let mut state = self.lock();
         let user = caller.user;
         let own = state.by_user.entry(user).or_default();
@@ -114,7 +118,7 @@ impl Hub {
         state.next_id += 1;
         let id = state.next_id;
         state.by_user.entry(user).or_default().insert(id);
-        let connection = Arc::new(Connection { id, caller, outbox: Outbox::default(), epoch: state.epoch });
+        let connection = Arc::new(Connection { id, caller, outbox: Outbox::default(), epoch: state.epoch, wire });
         state.connections.insert(id, Arc::clone(&connection));
         Some(connection)
     }
@@ -168,8 +172,14 @@ impl Hub {
             return Ok(());
         }
         let present = live.present(person);
+        let plain = present.plain();
         present.here += 1;
+        present.over_xmpp += usize::from(connection.wire == Wire::Xmpp);
         let (here, elsewhere) = (present.here, present.elsewhere);
+        let comes = plain == 0 && present.plain() > 0;
+        if comes {
+            live.tell_others(room, vec![person.clone()], Vec::new());
+        }
         if here == 1 {
             self.tell_others(vec![(room, person.id)], Vec::new());
             if elsewhere == 0 {
@@ -191,8 +201,15 @@ impl Hub {
         }
         let user = connection.caller.user;
         if let Some(present) = live.people.get_mut(&user) {
+            let plain = present.plain();
             present.here -= 1;
-            if present.here == 0 {
+            present.over_xmpp -= usize::from(connection.wire == Wire::Xmpp);
+            let (goes, gone_here) = (plain > 0 && present.plain() == 0, present.here == 0);
+            let person = present.person.clone();
+            if goes {
+                live.tell_others(room, Vec::new(), vec![person]);
+            }
+            if gone_here {
                 self.tell_others(Vec::new(), vec![(room, user)]);
             }
             if let Some(person) = live.gone(user) {
@@ -230,7 +247,7 @@ impl Hub {
         let joined =
             if changed && !limited { live.people.values().map(|p| p.person.clone()).collect() } else { joined };
         let event = Shared::new(Event::Presence { room, joined, left, count, limited });
-        for connection in live.connections.values().filter(|c| Some(c.id) != but) {
+        for connection in live.connections.values().filter(|c| c.wire == Wire::Json && Some(c.id) != but) {
             connection.outbox.push(&event);
         }
     }
@@ -241,6 +258,27 @@ impl Hub {
         let Some(live) = state.rooms.get(&room) else { return Roster::default() };
         let people = if live.limited { Vec::new() } else { live.people.values().map(|p| p.person.clone()).collect() };
         Roster { count: live.people.len(), limited: live.limited, people }
+    }
+
+    /// Who is in a room by other doors than XMPP, or on other servers; nobody if the room is too large for a roster.
+    pub(crate) fn others(&self, room: RoomId) -> Vec<Person> {
+        let state = self.lock();
+        let Some(live) = state.rooms.get(&room).filter(|live| !live.limited) else { return Vec::new() };
+        live.people.values().filter(|p| p.plain() > 0).map(|p| p.person.clone()).collect()
+    }
+
+    /// Whether coming and going is not told in a room, because it is too large.
+    pub(crate) fn is_limited(&self, room: RoomId) -> bool {
+        self.lock().rooms.get(&room).is_some_and(|live| live.limited)
+    }
+
+    /// Tells all connections of one door in a room, but `but`.
+    pub(crate) fn tell_door(&self, room: RoomId, wire: Wire, event: &Arc<Shared>, but: Option<u64>) {
+        let state = self.lock();
+        let Some(live) = state.rooms.get(&room) else { return };
+        for connection in live.connections.values().filter(|c| c.wire == wire && Some(c.id) != but) {
+            connection.outbox.push(event);
+        }
     }
 
     /// How many people are in a room.
@@ -403,9 +441,32 @@ impl Hub {
     }
 }
 
+impl Present {
+    /// By how many connections whose door does not tell of him itself; another server counts as one.
+    fn plain(&self) -> usize {
+        self.here - self.over_xmpp + self.elsewhere
+    }
+}
+
 impl LiveRoom {
+    /// Tells those who are here over XMPP who came and went otherwise, unless the room is too large.
+    fn tell_others(&self, room: RoomId, came: Vec<Person>, went: Vec<Person>) {
+        if self.limited || !self.connections.values().any(|c| c.wire == Wire::Xmpp) {
+            return;
+        }
+        let event = Shared::new(Event::Others { room, came, went });
+        for connection in self.connections.values().filter(|c| c.wire == Wire::Xmpp) {
+            connection.outbox.push(&event);
+        }
+    }
+
     fn present(&mut self, person: &Person) -> &mut Present {
-        self.people.entry(person.id).or_insert_with(|| Present { person: person.clone(), here: 0, elsewhere: 0 })
+        self.people.entry(person.id).or_insert_with(|| Present {
+            person: person.clone(),
+            here: 0,
+            over_xmpp: 0,
+            elsewhere: 0,
+        })
     }
 
     /// Takes somebody off the roster who is in the room neither here nor elsewhere.

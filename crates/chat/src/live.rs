@@ -6,11 +6,12 @@
 
 use crate::caller::{Caller, Scope};
 use crate::error::{ChatError, Result};
-use crate::event::{Event, Shared};
+use crate::event::{Bye, Event, Shared, Wire};
 use crate::hub::Connection;
 use crate::pool::signal::Signal;
 use crate::service::Chat;
 use crate::view::{EntryView, Person};
+use bytes::Bytes;
 use holdfast_domain::rights::Action;
 use holdfast_domain::{RoomId, Seq, Time};
 use holdfast_store::log::From;
@@ -52,12 +53,51 @@ impl std::convert::From<(RoomId, Option<Seq>)> for Joining {
     }
 }
 
+/// Tells one connection something of its own door's. Outlives the connection, and then tells nobody.
+#[derive(Clone)]
+pub struct Teller(Arc<Connection>);
+
+impl Teller {
+    /// Puts something behind what waits for the connection already.
+    pub fn tell(&self, bytes: Bytes) {
+        self.0.outbox.push(&Shared::new(Event::Door { bytes, passing: false }));
+    }
+
+    /// Ends the connection.
+    pub fn end(&self, bye: Bye) {
+        self.0.outbox.close(bye);
+    }
+}
+
 impl Chat {
+    /// Tells all connections of a door that are in a room something in its own words. `passing`: who does not keep up may miss it.
+    pub fn tell_door(&self, room: RoomId, wire: Wire, bytes: Bytes, passing: bool) {
+        self.hub().tell_door(room, wire, &Shared::new(Event::Door { bytes, passing }), None);
+    }
+
+    /// Who is in a room by other doors than XMPP; nobody if the room is too large for a roster.
+    pub fn others_in(&self, room: RoomId) -> Vec<Person> {
+        self.hub().others(room)
+    }
+
+    /// Whether coming and going is not told in a room, because it is too large.
+    pub fn is_crowded(&self, room: RoomId) -> bool {
+        self.hub().is_limited(room)
+    }
+
     /// Opens a live connection.
     ///
     /// # Errors
     /// When the caller may not use chat, has too many connections, the server is stopping, or another one is to be used.
     pub fn connect(&self, caller: &Caller) -> Result<Live> {
+        self.connect_by(caller, Wire::Json)
+    }
+
+    /// As [`Chat::connect`], by one door or another.
+    ///
+    /// # Errors
+    /// As [`Chat::connect`].
+    pub fn connect_by(&self, caller: &Caller, wire: Wire) -> Result<Live> {
         caller.need(Scope::Read)?;
         if self.inner.stopping.is_cancelled() {
             return Err(ChatError::Unavailable("the server is stopping".into()));
@@ -68,7 +108,7 @@ impl Chat {
             self.allow_chat(&directory, caller)?;
             Person::of(&directory, caller.user)
         };
-        let connection = self.hub().connect(caller.clone()).ok_or(ChatError::TooMany { retry_after: 30 })?;
+        let connection = self.hub().connect(caller.clone(), wire).ok_or(ChatError::TooMany { retry_after: 30 })?;
         Ok(Live { chat: self.clone(), connection, person, typed: Mutex::new(HashMap::new()) })
     }
 }
@@ -197,6 +237,38 @@ impl Live {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Comes into a room with nothing but what is new, for a door that reads what was before by itself. Answers the end of its log: what is
+    /// handed out from now on follows that.
+    ///
+    /// # Errors
+    /// When the caller may not.
+    pub fn enter(&self, room: RoomId) -> Result<Seq> {
+        let caller = &self.connection.caller;
+        self.chat.allow_in(&self.chat.directory(), caller, room, Action::Join)?;
+        let hub = self.chat.hub();
+        let mut cursor = hub.published(room);
+        while let Err(published) = hub.enter(room, &self.connection, &self.person, cursor) {
+            cursor = published;
+        }
+        // As in `join_one`.
+        let may = self.chat.allow_in(&self.chat.directory(), caller, room, Action::Join).map(|_| ());
+        if may.is_err() {
+            hub.leave(room, &self.connection);
+        }
+        may.map(|()| cursor)
+    }
+
+    /// Tells the other connections of its door that are in a room something in the door's own words.
+    pub fn tell_door(&self, room: RoomId, bytes: Bytes, passing: bool) {
+        let event = Shared::new(Event::Door { bytes, passing });
+        self.chat.hub().tell_door(room, self.connection.wire, &event, Some(self.connection.id));
+    }
+
+    /// A way to tell this connection something from elsewhere.
+    pub fn teller(&self) -> Teller {
+        Teller(Arc::clone(&self.connection))
     }
 
     /// Leaves a room; nothing happens if it was not in it.

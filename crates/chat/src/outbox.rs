@@ -33,7 +33,7 @@ impl Outbox {
             return;
         }
         let waiting = state.waiting.len();
-        if waiting >= CROWDED && matches!(event.event(), Event::Typing { .. } | Event::Presence { .. }) {
+        if waiting >= CROWDED && is_passing(event.event()) {
             return;
         }
         if waiting >= CAPACITY {
@@ -96,6 +96,11 @@ impl Outbox {
             drained.await;
         }
     }
+}
+
+/// Whether an event is only of the moment.
+fn is_passing(event: &Event) -> bool {
+    matches!(event, Event::Typing { .. } | Event::Presence { .. } | Event::Door { passing: true, .. })
 }
 
 #[cfg(test)]

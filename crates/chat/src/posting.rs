@@ -6,12 +6,13 @@ use crate::error::{ChatError, Result};
 use crate::service::Chat;
 use crate::view::EntryView;
 use holdfast_domain::directory::Directory;
-use holdfast_domain::entry::{Edit, EntryBody, FileRef, Kind, Message, Removal};
+use holdfast_domain::entry::{Edit, EntryBody, FileRef, Kind, Message, Removal, Stanza};
 use holdfast_domain::limits::REASON_CHARS;
 use holdfast_domain::rights::{self, Action};
 use holdfast_domain::{ClientId, FileId, PrincipalId, RoomId, Seq, Time, mention, text};
 use holdfast_store::log::{Appended, Draft, From, Remember, Row};
 use holdfast_store::search::{Order, Query, Words};
+use std::collections::BTreeMap;
 
 /// Messages that one removal by criteria takes out at most; more take another.
 const REMOVED_AT_ONCE: usize = 10_000;
@@ -31,6 +32,8 @@ pub struct NewMessage {
     pub action: bool,
     /// Files uploaded to the room before.
     pub files: Vec<FileId>,
+    /// What came along over XMPP.
+    pub stanza: Option<Stanza>,
 }
 
 /// A new text for a message.
@@ -42,6 +45,8 @@ pub struct NewEdit {
     pub text: String,
     /// Its title from now on, if it is a story.
     pub title: Option<String>,
+    /// What came along over XMPP.
+    pub stanza: Option<Stanza>,
 }
 
 /// A committed entry as its author sees it.
@@ -96,13 +101,39 @@ impl Chat {
         let (said, title) = self.check_text(&new.text, new.title.as_deref(), !new.files.is_empty())?;
         let files = self.files_to_send(caller, room, &new).await?;
         let mentions = self.mentioned(title.as_deref(), &said);
-        let message = Message { text: said, title, alert: new.alert, action: new.action, files, mentions, said: None };
+        let message = Message {
+            text: said,
+            title,
+            alert: new.alert,
+            action: new.action,
+            files,
+            mentions,
+            said: None,
+            stanza: new.stanza,
+        };
         let posted = self.write_sent(caller, room, new.client_id, EntryBody::Message(message)).await?;
         if !posted.repeated {
             // Who speaks has read up to here.
             self.inner.marks.note(caller.user, room, posted.view.entry.seq);
         }
         Ok(posted)
+    }
+
+    /// Keeps something without text for XMPP clients. Answers when it is durable.
+    ///
+    /// # Errors
+    /// When the caller may not post there, or it is too large.
+    pub async fn annotate(&self, caller: &Caller, room: RoomId, client_id: ClientId, stanza: Stanza) -> Result<Posted> {
+        self.allow_in(&self.directory(), caller, room, Action::Post)?;
+        self.write_sent(caller, room, client_id, EntryBody::Annotation(stanza)).await
+    }
+
+    /// The entry that a caller wrote into a room under a client id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn sent_as(&self, caller: &Caller, room: RoomId, client_id: ClientId) -> Result<Option<Seq>> {
+        Ok(self.store().find_sent(room, caller.user, client_id).await?.map(|entry| entry.seq))
     }
 
     /// Changes what a message of one's own says; the earlier text stays in the log.
@@ -124,7 +155,8 @@ impl Chat {
         }
         let (text, title) = self.check_text(&new.text, new.title.as_deref(), !message.files.is_empty())?;
         let mentions = self.mentioned(title.as_deref(), &text);
-        let body = EntryBody::Edit(Edit { of: seq, text, title, mentions });
+        let replaces = message.stanza.and_then(|stanza| stanza.id).or_else(|| Some(row.entry.client_id.to_string()));
+        let body = EntryBody::Edit(Edit { of: seq, text, title, mentions, replaces, stanza: new.stanza });
         self.write_sent(caller, room, new.client_id, body).await
     }
 
@@ -155,12 +187,13 @@ impl Chat {
                         Err(_) => error,
                     });
                 }
-                EntryBody::Retraction { of: seq }
+                EntryBody::Retraction { of: seq, mark: Some(row.entry.mark()) }
             }
             Some(reason) => {
                 self.allow(caller, room, Action::RemoveMessages)?;
                 EntryBody::Removal(Removal {
                     of: vec![seq],
+                    marks: BTreeMap::from([(seq, row.entry.mark())]),
                     reason: check_reason(&reason)?,
                     replacement: None,
                     erased: false,
@@ -211,7 +244,7 @@ impl Chat {
         if found.is_empty() {
             return Ok(Outcome::Done(found));
         }
-        let removal = Removal { of: found.clone(), reason, replacement, erased: what.erase };
+        let removal = Removal { of: found.clone(), marks: BTreeMap::new(), reason, replacement, erased: what.erase };
         self.write(self.draft(room, caller.user, EntryBody::Removal(removal))).await?;
         Ok(Outcome::Done(found))
     }
@@ -269,7 +302,7 @@ impl Chat {
         let later = self.later_edits(room, last).await?;
         if !later.is_empty() {
             let reason = format!("the room was cleared up to {through}");
-            let removal = Removal { of: later, reason, replacement: None, erased: true };
+            let removal = Removal { of: later, marks: BTreeMap::new(), reason, replacement: None, erased: true };
             drafts.push(self.draft(room, caller.user, EntryBody::Removal(removal)));
         }
         drafts.push(self.draft(room, caller.user, EntryBody::Purge { through: last }));

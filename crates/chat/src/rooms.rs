@@ -224,6 +224,7 @@ impl Chat {
                 privacy: new.privacy,
                 invitations: new.invitations,
                 add_in_url: web_address(new.add_in_url.as_deref())?,
+                address: None,
                 disabled: false,
                 created_at: self.now(),
             };
@@ -294,6 +295,10 @@ impl Chat {
             }
             if let Some(name) = &change.name {
                 now.name = Name::parse("name", name)?;
+                // Its address stays, for those who know it.
+                if now.address.is_none() && now.name.key() != before.room.name.key() {
+                    now.address = Some(before.room.address());
+                }
                 check_name_free(&directory, &now.name, Some(Named::Room(id)))?;
             }
             if let Some(description) = &change.description {

@@ -172,6 +172,7 @@ pub fn changes(directory: &Directory, body: &EntryBody) -> Vec<String> {
         | EntryBody::Edit(_)
         | EntryBody::Retraction { .. }
         | EntryBody::Removal(_)
+        | EntryBody::Annotation(_)
         | EntryBody::Purge { .. } => Vec::new(),
     }
 }

@@ -29,6 +29,7 @@ mod serve;
 mod waiting;
 
 pub use options::{HttpLimits, HttpOptions};
+pub use peer::address_of;
 pub use router::{openapi, operator, router};
 pub use serve::{Listener, serve};
 pub use waiting::{Why, waiting};

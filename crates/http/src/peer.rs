@@ -24,6 +24,15 @@ impl Peer {
     }
 }
 
+/// The address that a request of this door came from, as other doors behind it count them; `None` if it came from this machine itself.
+pub fn address_of<B>(request: &axum::http::Request<B>, options: &HttpOptions) -> Option<IpAddr> {
+    let peer = request.extensions().get::<Peer>()?;
+    match peer.behind(request.headers(), &options.trusted_proxies) {
+        Peer::Net(address) => Some(address),
+        Peer::Local => None,
+    }
+}
+
 /// Whether a browser reaches the server over TLS, and so may be told to use nothing else: by the server's settings, or because a
 /// trusted proxy says so.
 pub(crate) fn is_over_tls(peer: Peer, headers: &HeaderMap, options: &HttpOptions) -> bool {

@@ -1,10 +1,13 @@
 //! Accounts: signing in and out, passwords, tokens, and the first user of a new pool.
 
 pub(crate) mod guard;
+mod proofs;
 pub(crate) mod scram;
 mod tokens;
 mod webhooks;
 
+pub use holdfast_store::accounts::ScramKeys;
+pub use proofs::Offer;
 pub use tokens::NewToken;
 
 use crate::caller::{Caller, Means, Scope};
@@ -32,6 +35,13 @@ pub struct Origin {
     pub address: String,
 }
 
+impl Origin {
+    /// From an address, by something that says nothing of itself.
+    pub fn at(address: impl Into<String>) -> Self {
+        Self { agent: String::new(), address: address.into() }
+    }
+}
+
 /// Somebody has signed in.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
@@ -52,32 +62,9 @@ impl Chat {
     pub async fn sign_in(&self, name: &str, password: &str, from: Origin) -> Result<SignedIn> {
         let now = self.now();
         let options = &self.options().accounts;
-        self.inner.guard.attempt(&from.address, now).map_err(|retry_after| ChatError::TooMany { retry_after })?;
-        let user = {
-            let directory = self.directory();
-            directory.user_named(name).filter(|u| u.kind == UserKind::Person && !u.disabled).map(|u| u.id)
-        };
-        let Some(user) = user else {
-            scram::matches(password, None, options.password_iterations).await?;
-            return Err(ChatError::BadCredentials);
-        };
-        let known = self.store().credentials(user).await?;
-        if let Some(until) = known.locked_until.filter(|until| *until > now) {
-            let left = (until.millis() - now.millis()).max(0).unsigned_abs();
-            return Err(ChatError::LockedOut { retry_after: left.div_ceil(1_000) });
-        }
-        if !scram::matches(password, known.scram, options.password_iterations).await? {
-            let failures = known.failures + 1;
-            let locked = failures >= options.lock_after;
-            let until = locked.then(|| now.plus_millis(i64::from(options.lock_minutes) * 60_000));
-            // After a lock the count begins anew, so that one more wrong password does not lock again at once.
-            self.store().note_sign_in(user, if locked { 0 } else { failures }, until, None).await?;
-            if locked {
-                tracing::warn!(%user, address = %from.address, "locked after too many wrong passwords");
-            }
-            return Err(ChatError::BadCredentials);
-        }
-        self.store().note_sign_in(user, 0, None, Some(now)).await?;
+        let offer = self.offer(name, &from.address).await?;
+        let right = scram::matches(password, offer.real_keys(), options.password_iterations).await?;
+        let user = self.judge(&offer, right, &from.address).await?;
         let secret = chance::secret()?;
         let expires_at = now.plus_millis(i64::from(options.sign_in_days) * 86_400_000);
         let sign_in = SignIn {
@@ -116,7 +103,7 @@ impl Chat {
     pub async fn sign_out(&self, caller: &Caller) -> Result<()> {
         match caller.by {
             Means::SignIn(id) => self.end_sign_in(caller, caller.user, id).await,
-            Means::Token(_) | Means::Operator => {
+            Means::Token(_) | Means::Password | Means::Operator => {
                 Err(ChatError::Forbidden("this request was not made with a sign-in that could be ended".into()))
             }
         }

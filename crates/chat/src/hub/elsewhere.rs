@@ -64,9 +64,13 @@ impl Hub {
         for (room, (came, went)) in changes {
             let live = state.rooms.entry(room).or_default();
             let mut joined = Vec::new();
+            let (mut plain_came, mut plain_went) = (Vec::new(), Vec::new());
             for person in came {
                 let present = live.present(&person);
                 present.elsewhere += 1;
+                if present.plain() == 1 {
+                    plain_came.push(person.clone());
+                }
                 if present.elsewhere == 1 && present.here == 0 {
                     joined.push(person);
                 }
@@ -75,8 +79,14 @@ impl Hub {
             for user in went {
                 if let Some(present) = live.people.get_mut(&user) {
                     present.elsewhere = present.elsewhere.saturating_sub(1);
+                    if present.plain() == 0 {
+                        plain_went.push(present.person.clone());
+                    }
                     left.extend(live.gone(user));
                 }
+            }
+            if !(plain_came.is_empty() && plain_went.is_empty()) {
+                live.tell_others(room, plain_came, plain_went);
             }
             if !(joined.is_empty() && left.is_empty()) {
                 self.tell_presence(room, live, joined, left, None);
@@ -92,7 +102,7 @@ impl Hub {
 mod tests {
     use super::*;
     use crate::caller::Caller;
-    use crate::event::{Event, Shared};
+    use crate::event::{Event, Shared, Wire};
     use crate::hub::{Connection, Published};
     use holdfast_domain::Seq;
     use std::sync::Arc;
@@ -106,7 +116,7 @@ mod tests {
 
     fn connect(hub: &Hub, id: i64) -> Arc<Connection> {
         let caller = Caller { user: PrincipalId(id), ..Caller::operator() };
-        let connection = hub.connect(caller).unwrap();
+        let connection = hub.connect(caller, Wire::Json).unwrap();
         hub.enter(ROOM, &connection, &person(id), hub.published(ROOM)).unwrap();
         connection
     }

@@ -441,7 +441,7 @@ impl By {
         match means {
             Means::SignIn(id) => Some(By::SignIn(id)),
             Means::Token(id) => Some(By::Token(id)),
-            Means::Operator => None,
+            Means::Password | Means::Operator => None,
         }
     }
 }

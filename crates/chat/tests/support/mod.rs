@@ -195,7 +195,15 @@ pub fn client_id() -> ClientId {
 }
 
 pub fn message(text: &str) -> NewMessage {
-    NewMessage { client_id: client_id(), text: text.into(), title: None, alert: false, action: false, files: vec![] }
+    NewMessage {
+        client_id: client_id(),
+        text: text.into(),
+        title: None,
+        alert: false,
+        action: false,
+        files: vec![],
+        stanza: None,
+    }
 }
 
 pub fn done<T>(outcome: Outcome<T>) -> T {

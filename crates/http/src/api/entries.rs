@@ -80,6 +80,8 @@ enum What {
         /// The last entry that was erased.
         through: i64,
     },
+    /// Something that only XMPP clients make sense of. Nothing to show.
+    Annotation,
     /// The room's subject changed.
     Subject { subject: String },
     /// The room was made.
@@ -175,12 +177,13 @@ impl From<EntryView> for Entry {
                 What::Edit { edit: Some(EditText { of: of.0, text, title }) }
             }
             (Kind::Edit, _) => What::Edit { edit: None },
-            (_, Some(EntryBody::Retraction { of })) => What::Retraction { of: of.0 },
+            (_, Some(EntryBody::Retraction { of, .. })) => What::Retraction { of: of.0 },
             (Kind::Removal, Some(EntryBody::Removal(Removal { of, reason, replacement, .. }))) => {
                 What::Removal { of: of.into_iter().map(|s| s.0).collect(), reason: Some(reason), replacement }
             }
             (Kind::Removal, _) => What::Removal { of: Vec::new(), reason: None, replacement: None },
             (_, Some(EntryBody::Purge { through })) => What::Purge { through: through.0 },
+            (Kind::Annotation, _) => What::Annotation,
             (_, Some(EntryBody::Room(put))) if put.changed.is_empty() => What::RoomCreated { changes },
             (_, Some(EntryBody::Room(put))) if put.changed == ["subject"] => What::Subject { subject: put.now.subject },
             (_, Some(EntryBody::Roles(_))) => What::RolesChanged { changes },

@@ -81,7 +81,7 @@ async fn post(
     let epoch = door.chat.epoch();
     door.chat.demand_epoch(heard)?;
     let files = files.into_iter().map(FileId).collect();
-    let message = NewMessage { client_id: ClientId(client_id), text, title, alert, action, files };
+    let message = NewMessage { client_id: ClientId(client_id), text, title, alert, action, files, stanza: None };
     Ok(written(door.chat.post(&caller, RoomId(room), message).await?, epoch))
 }
 
@@ -107,7 +107,7 @@ async fn edit(
     Json(change): Json<Change>,
 ) -> Result<Json<Entry>> {
     let Change { client_id, text, title } = change;
-    let edit = NewEdit { client_id: ClientId(client_id), text, title };
+    let edit = NewEdit { client_id: ClientId(client_id), text, title, stanza: None };
     Ok(Json(door.chat.edit(&caller, RoomId(room), Seq(seq), edit).await?.view.into()))
 }
 

@@ -119,7 +119,7 @@ async fn post_by_webhook(
 ) -> Result<impl IntoResponse> {
     let HookMessage { text, title, alert, client_id } = message;
     let client_id = ClientId(client_id.unwrap_or_else(Uuid::new_v4));
-    let message = NewMessage { client_id, text, title, alert, action: false, files: Vec::new() };
+    let message = NewMessage { client_id, text, title, alert, action: false, files: Vec::new(), stanza: None };
     let posted = door.chat.post_by_webhook(&secret, message).await?;
     let status = if posted.repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(Entry::from(posted.view))))
