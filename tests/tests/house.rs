@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The crates and their floors. A crate uses only crates of lower floors.
-const FLOORS: [(&str, u8); 16] = [
+const FLOORS: [(&str, u8); 17] = [
     ("holdfast-domain", 1),
     ("holdfast-pki", 1),
     ("holdfast-private-postgres", 1),
@@ -19,6 +19,7 @@ const FLOORS: [(&str, u8); 16] = [
     ("holdfast-instance", 3),
     ("holdfast-chat", 3),
     ("holdfast-http", 4),
+    ("holdfast-xmpp", 4),
     ("holdfast-continuity", 4),
     ("holdfast-shell", 5),
     ("holdfast-lab", 5),

@@ -1,5 +1,6 @@
 //! Composition: the one place that knows how store, service and door are put together, and which engine keeps the data.
 
+use crate::commands::serve::listen::Xmpp;
 use crate::config::{Config, Database, machine_name};
 use crate::data::DataDir;
 use crate::exit::{refused, unavailable};
@@ -11,6 +12,7 @@ use holdfast_http::HttpOptions;
 use holdfast_store::postgres::{PostgresOptions, PostgresStore};
 use holdfast_store::sqlite::{SqliteOptions, SqliteStore};
 use holdfast_store::{Store, StoreError};
+use holdfast_xmpp::XmppOptions;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Pool {
     chat: Chat,
     http: HttpOptions,
+    xmpp: XmppOptions,
 }
 
 /// For what the service is opened.
@@ -74,7 +77,8 @@ pub(crate) async fn open(config: &Config, dir: &DataDir, how: As) -> Result<Pool
         ChatError::Unavailable(why) if shared => Away(format!("{}: {why}", doing(&config.database, dir))).into(),
         other => anyhow::Error::new(other).context(doing(&config.database, dir)),
     })?;
-    Ok(Pool { chat, http: http_options(config) })
+    let xmpp = XmppOptions { public_url: config.server.public_url.clone(), ..config.xmpp.clone() };
+    Ok(Pool { chat, http: http_options(config), xmpp })
 }
 
 /// The door's settings.
@@ -221,19 +225,59 @@ impl Pool {
         &self,
         tcp: TcpListener,
         control: UnixListener,
+        xmpp: Option<Xmpp>,
         shutdown: CancellationToken,
     ) -> Result<()> {
-        let router = holdfast_http::router(self.chat.clone(), self.http.clone());
+        let mut router = holdfast_http::router(self.chat.clone(), self.http.clone());
         let operator = holdfast_http::operator(router.clone());
+        let (mut by_tcp, mut by_tls) = (None, None);
+        if let Some(listening) = xmpp {
+            let door = self.open_xmpp(shutdown.clone()).await?;
+            router = router.merge(self.found_by_xmpp(door.routes()));
+            by_tcp = listening.tcp.map(|tcp| door.clone().serve(tcp, false));
+            by_tls = listening.tls.map(|tls| door.serve(tls, true));
+        }
         let strangers = holdfast_http::serve(tcp, router, self.http.clone(), shutdown.clone());
         let commands = holdfast_http::serve(control, operator, self.http.clone(), shutdown);
-        tokio::try_join!(strangers, commands).context("serving")?;
+        tokio::try_join!(strangers, commands, maybe(by_tcp), maybe(by_tls)).context("serving")?;
         Ok(())
+    }
+
+    /// Makes the XMPP door ready, with a category for the rooms that are made there.
+    async fn open_xmpp(&self, shutdown: CancellationToken) -> Result<holdfast_xmpp::Door> {
+        let door = holdfast_xmpp::Door::open(self.chat.clone(), self.xmpp.clone(), shutdown)
+            .map_err(|error| refused(error.to_string()))?;
+        match door.make_category(self.xmpp.plaintext).await {
+            // A database that takes no writes now: the next start makes it.
+            Err(ChatError::Unavailable(why)) => tracing::warn!(%why, "the category for rooms of XMPP is not made yet"),
+            made => made.context("making the category for rooms of XMPP")?,
+        }
+        Ok(door)
+    }
+
+    /// The routes of the XMPP door, which counts clients by where they come from as the HTTP door does.
+    fn found_by_xmpp(&self, routes: Router) -> Router {
+        let options = self.http.clone();
+        routes.layer(axum::middleware::map_request(move |mut request: axum::extract::Request| {
+            let address = holdfast_http::address_of(&request, &options);
+            if let Some(address) = address {
+                request.extensions_mut().insert(holdfast_xmpp::Source(address));
+            }
+            std::future::ready(request)
+        }))
     }
 
     /// Finishes what is being written and closes the store.
     pub(crate) async fn close(self) -> Result<()> {
         self.chat.shutdown().await.context("closing the database")
+    }
+}
+
+/// Waits for what there may not be.
+async fn maybe(serving: Option<impl Future<Output = std::io::Result<()>>>) -> std::io::Result<()> {
+    match serving {
+        Some(serving) => serving.await,
+        None => Ok(()),
     }
 }
 

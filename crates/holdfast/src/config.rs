@@ -17,6 +17,7 @@ use crate::exit::refused;
 use holdfast_chat::options::AccountOptions;
 use holdfast_domain::Limits;
 use holdfast_http::HttpLimits;
+use holdfast_xmpp::XmppOptions;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -39,6 +40,20 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     /// This server as one of several that share a database.
     pub(crate) pool: Pool,
+    /// The door for XMPP clients.
+    pub(crate) xmpp: XmppOptions,
+}
+
+impl Config {
+    /// Checks all of it again, after flags were put over it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let wrong = |w: check::Wrong| refused(format!("{}.{} {}", w.section, w.key, w.expected));
+        check::all(self).map_err(wrong)?;
+        check::together(self).map_err(wrong)
+    }
 }
 
 /// Where the server is and what it is called.

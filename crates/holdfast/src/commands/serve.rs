@@ -1,6 +1,6 @@
 //! `holdfast serve`: the server, from its lock to its last answer.
 
-mod listen;
+pub(crate) mod listen;
 mod patience;
 
 use super::Context;
@@ -9,7 +9,8 @@ use crate::config::{Config, Log, LogFormat};
 use crate::data::{DataDir, DataLock, in_use};
 use crate::exit::{Exit, refused, unavailable};
 use anyhow::{Context as _, Result};
-use listen::{Control, Network};
+use holdfast_xmpp::XmppOptions;
+use listen::{Control, Network, Xmpp};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,6 +29,34 @@ pub(crate) struct Args {
     /// Where to serve; over `server.http` of the settings
     #[arg(long, value_name = "ADDR:PORT")]
     http: Option<SocketAddr>,
+    /// Where XMPP clients connect; over `xmpp.listen` of the settings
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "XMPP")]
+    xmpp: Option<SocketAddr>,
+    /// What stands behind the @ of people's XMPP addresses; over `xmpp.domain`
+    #[arg(long, value_name = "DOMAIN", help_heading = "XMPP")]
+    domain: Option<String>,
+    /// What stands behind the @ of rooms' XMPP addresses; over `xmpp.rooms_domain` [default: rooms.DOMAIN]
+    #[arg(long, value_name = "DOMAIN", help_heading = "XMPP")]
+    rooms_domain: Option<String>,
+    /// Let XMPP clients sign in without TLS, and anybody make rooms: for trying out on this machine alone
+    #[arg(long, help_heading = "XMPP")]
+    xmpp_plaintext: bool,
+}
+
+impl Args {
+    /// What the flags say of the XMPP door, over the settings.
+    fn apply(&self, xmpp: &mut XmppOptions) {
+        if let Some(address) = self.xmpp {
+            xmpp.listen = address.to_string();
+        }
+        if let Some(domain) = &self.domain {
+            xmpp.domain.clone_from(domain);
+        }
+        if let Some(domain) = &self.rooms_domain {
+            xmpp.rooms_domain.clone_from(domain);
+        }
+        xmpp.plaintext |= self.xmpp_plaintext;
+    }
 }
 
 /// Serves until a signal comes.
@@ -36,11 +65,14 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<Exit> {
     if let Some(http) = args.http {
         config.server.http = http;
     }
+    args.apply(&mut config.xmpp);
+    config.check()?;
     start_log(&config.log)?;
     let dir = DataDir::new(&config.server.data);
     dir.create()?;
     let lock = lock(&dir, &config).await?;
-    let network = Network::bind(config.server.http).await?;
+    let network = Network::bind(config.server.http, "--http").await?;
+    let xmpp = Xmpp::bind(&config).await?;
     // Signals are ours before anybody is told that we are here.
     let shutdown = CancellationToken::new();
     let signals = tokio::spawn(Signals::new()?.wait(shutdown.clone()));
@@ -53,7 +85,10 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<Exit> {
     let mut control = None;
     let opened = patience::open(&config, &dir, &network, &mut control, &shutdown).await;
     let served = match opened {
-        Ok(Some(pool)) => serve(context.out, &config, &dir, pool, network, control, shutdown).await,
+        Ok(Some(pool)) => {
+            let listening = Listening { network, control, xmpp };
+            serve(context.out, &config, &dir, pool, listening, shutdown).await
+        }
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
@@ -65,24 +100,31 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Where the server listens.
+struct Listening {
+    network: Network,
+    control: Option<Control>,
+    xmpp: Option<Xmpp>,
+}
+
 async fn serve(
     out: crate::output::Output,
     config: &Config,
     dir: &DataDir,
     pool: Pool,
-    network: Network,
-    control: Option<Control>,
+    listening: Listening,
     shutdown: CancellationToken,
 ) -> Result<()> {
+    let Listening { network, control, xmpp } = listening;
     let control = match control {
         Some(control) => control,
         None => Control::bind(dir)?,
     };
     let (tcp, commands) = (network.listener()?, control.listener()?);
-    announce(out, config, network.address()?, &pool);
+    announce(out, config, network.address()?, xmpp.as_ref(), &pool);
     // What is served from now on alone decides how long anybody is let in.
     drop((network, control));
-    let served = pool.serve(tcp, commands, shutdown).await;
+    let served = pool.serve(tcp, commands, xmpp, shutdown).await;
     // The socket goes first, so that commands wait for the lock instead of asking somebody who is leaving.
     let _ = std::fs::remove_file(dir.socket());
     pool.close().await?;
@@ -108,7 +150,7 @@ async fn lock(dir: &DataDir, config: &Config) -> Result<DataLock> {
     }
 }
 
-fn announce(out: crate::output::Output, config: &Config, address: SocketAddr, pool: &Pool) {
+fn announce(out: crate::output::Output, config: &Config, address: SocketAddr, xmpp: Option<&Xmpp>, pool: &Pool) {
     let data = config.server.data.display();
     let code = pool.first_user_code();
     let database = config.database.is_shared().then(|| config.database.url.to_string());
@@ -121,7 +163,9 @@ fn announce(out: crate::output::Output, config: &Config, address: SocketAddr, po
         _ => tracing::info!(%address, %data, version = env!("CARGO_PKG_VERSION"), "serving"),
     }
     let said = serde_json::json!({ "address": format!("http://{address}"), "data": config.server.data, "database": database,
-        "name_in_pool": name, "public_address": reached, "standing": standing, "first_user_code": code });
+        "name_in_pool": name, "public_address": reached, "standing": standing, "first_user_code": code,
+        "xmpp": xmpp.map(|xmpp| serde_json::json!({ "domain": config.xmpp.domain, "rooms_domain": config.xmpp.rooms(),
+            "address": xmpp.tcp_address(), "tls_address": xmpp.tls_address() })) });
     out.value(&said, |_| {
         let mut lines = match (&database, name, reached) {
             (Some(database), Some(name), Some(reached)) => vec![
@@ -130,6 +174,12 @@ fn announce(out: crate::output::Output, config: &Config, address: SocketAddr, po
             ],
             _ => vec![format!("Holdfast serves http://{address} (data in {data})")],
         };
+        if let Some(xmpp) = xmpp {
+            let (people, rooms) = (&config.xmpp.domain, config.xmpp.rooms());
+            let at: Vec<String> = [xmpp.tcp_address(), xmpp.tls_address()].into_iter().flatten().collect();
+            let at = if at.is_empty() { "over the web alone".to_owned() } else { format!("at {}", at.join(" and ")) };
+            lines.push(format!("XMPP: people are NAME@{people}, rooms ROOM@{rooms}, {at}"));
+        }
         if let Some(code) = code {
             let place = if database.is_some() { String::new() } else { format!(" --data {data}") };
             lines.push(format!(

@@ -1,6 +1,8 @@
 //! What no type can say about a setting: its bounds.
 
 use super::Config;
+use holdfast_xmpp::XmppOptions;
+use std::net::SocketAddr;
 
 /// A setting that is out of its bounds.
 pub(super) struct Wrong {
@@ -14,7 +16,7 @@ pub(super) struct Wrong {
 
 /// Checks every bound; the first that does not hold is the error.
 pub(super) fn all(config: &Config) -> Result<(), Wrong> {
-    let Config { server, http, log, limits, accounts, database, pool } = config;
+    let Config { server, http, log, limits, accounts, database, pool, xmpp } = config;
     if server.name.trim().is_empty() || server.name.chars().count() > 100 || server.name.contains(char::is_control) {
         return wrong("server", "name", "must be 1 to 100 characters on one line");
     }
@@ -71,7 +73,7 @@ pub(super) fn all(config: &Config) -> Result<(), Wrong> {
         ("sign_in_days", accounts.sign_in_days, 1, 3_660),
         ("lock_after", accounts.lock_after, 1, 1_000),
         ("lock_minutes", accounts.lock_minutes, 1, 10_080),
-        ("attempts_per_minute", accounts.attempts_per_minute, 1, 100_000),
+        ("attempts_per_minute", accounts.attempts_per_minute, 1, 10_000_000),
         // RFC 7677, section 4: at least 4096.
         ("password_iterations", accounts.password_iterations, 4_096, 10_000_000),
     ] {
@@ -104,7 +106,50 @@ pub(super) fn all(config: &Config) -> Result<(), Wrong> {
         return wrong("pool", "server", why);
     }
     within("pool", "drain_minutes", pool.drain_minutes.into(), 0, 1_440)?;
-    within("pool", "most_round_trip_ms", pool.most_round_trip_ms.into(), 1, 10_000)
+    within("pool", "most_round_trip_ms", pool.most_round_trip_ms.into(), 1, 10_000)?;
+    check_xmpp(xmpp)
+}
+
+fn check_xmpp(xmpp: &XmppOptions) -> Result<(), Wrong> {
+    for (key, text) in [("listen", &xmpp.listen), ("listen_tls", &xmpp.listen_tls)] {
+        if !text.is_empty() && text.parse::<SocketAddr>().is_err() {
+            return wrong("xmpp", key, "must be empty or ADDRESS:PORT, such as \"0.0.0.0:5222\"");
+        }
+    }
+    if holdfast_domain::name::Name::parse("category", &xmpp.category).is_err() {
+        return wrong("xmpp", "category", "must be a category's name");
+    }
+    for (key, value, least, most) in [
+        ("connections", xmpp.connections as u64, 1, 1_000_000),
+        ("connections_per_address", xmpp.connections_per_address as u64, 1, 1_000_000),
+        ("sign_in_seconds", xmpp.sign_in_seconds, 1, 600),
+        // RFC 6120, section 13.12: at least 10,000.
+        ("stanza_bytes", xmpp.stanza_bytes as u64, 10_000, 1 << 24),
+        ("stanzas_per_second", xmpp.stanzas_per_second.into(), 1, 10_000_000),
+        ("resume_seconds", xmpp.resume_seconds, 0, 86_400),
+        ("silence_seconds", xmpp.silence_seconds, 1, 86_400),
+    ] {
+        within("xmpp", key, value, least, most)?;
+    }
+    Ok(())
+}
+
+/// Checks what settings mean together, once all of them are there.
+pub(super) fn together(config: &Config) -> Result<(), Wrong> {
+    let xmpp = &config.xmpp;
+    if xmpp.domain.is_empty() && !(xmpp.listen.is_empty() && xmpp.listen_tls.is_empty()) {
+        let why = "must say what stands behind the @ of people's addresses, since XMPP is listened for (--domain)";
+        return wrong("xmpp", "domain", why);
+    }
+    let open = xmpp.listen.parse::<SocketAddr>().is_ok_and(|address| !address.ip().is_loopback());
+    if xmpp.plaintext && open {
+        let why = "must be false unless xmpp.listen is an address of this machine alone, such as 127.0.0.1:5222: passwords would be there to read";
+        return wrong("xmpp", "plaintext", why);
+    }
+    if xmpp.certificate.is_empty() != xmpp.key.is_empty() {
+        return wrong("xmpp", "key", "must be set if xmpp.certificate is, and only then");
+    }
+    Ok(())
 }
 
 /// Whether a server of a pool may be called so.

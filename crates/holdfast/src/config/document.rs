@@ -20,7 +20,7 @@ const EXAMPLE_HEADER: &str = "\
 # This file is written by `holdfast config example`. Check yours with `holdfast config check FILE`.
 ";
 
-const SECTIONS: [(&str, &str); 7] = [
+const SECTIONS: [(&str, &str); 8] = [
     ("server", "Where the server is and what it is called."),
     ("http", "Limits on connections and requests; they bound what strangers can take."),
     ("log", "What the server writes to its log, which is standard error."),
@@ -28,6 +28,7 @@ const SECTIONS: [(&str, &str); 7] = [
     ("accounts", "Who may use chat, and how signing in works."),
     ("database", "How the data is kept: in an embedded database, or in PostgreSQL, which several servers can share."),
     ("pool", "This server as one of several that share a PostgreSQL database; of no meaning with the embedded one."),
+    ("xmpp", "The door for XMPP clients; closed as long as it listens nowhere."),
 ];
 
 /// Every setting, in the order of the example file.
@@ -157,6 +158,50 @@ pub(super) fn settings() -> &'static [Setting] {
             "pool",
             "most_round_trip_ms",
             "Milliseconds that PostgreSQL may take to answer; a server that is farther away becomes no active one, unless `holdfast pool active ... --far` insists.",
+        ),
+        s(
+            "xmpp",
+            "listen",
+            "Where XMPP clients connect by TCP, with STARTTLS: ADDRESS:PORT, usually port 5222. Empty: nowhere.",
+        ),
+        s(
+            "xmpp",
+            "listen_tls",
+            "Where they connect by TLS from the first byte: ADDRESS:PORT, usually port 5223. Empty: nowhere.",
+        ),
+        s("xmpp", "domain", "What stands behind the @ of people's addresses, such as \"example.org\"."),
+        s("xmpp", "rooms_domain", "What stands behind the @ of rooms' addresses. Empty: `rooms.` and the domain."),
+        s(
+            "xmpp",
+            "certificate",
+            "The certificate for the domain with those that vouch for it, in one PEM file; taken anew when it changes. Empty: one of its own that nobody vouches for, for trying out.",
+        ),
+        s("xmpp", "key", "The certificate's key, in a PEM file."),
+        s(
+            "xmpp",
+            "plaintext",
+            "Whether clients may sign in without TLS, by PLAIN too. Only where xmpp.listen is an address of this machine alone.",
+        ),
+        s("xmpp", "websocket", "Whether browsers may speak XMPP over the HTTP door, at /xmpp-websocket."),
+        s(
+            "xmpp",
+            "category",
+            "The category of rooms that are made by entering them. Made at the start if there is none; its creators say who may make rooms.",
+        ),
+        s("xmpp", "connections", "Connections at once; more are closed at once."),
+        s("xmpp", "connections_per_address", "Connections at once from one address; more are closed at once."),
+        s("xmpp", "sign_in_seconds", "Seconds in which somebody who connected must have signed in."),
+        s("xmpp", "stanza_bytes", "Bytes of one stanza; of somebody who has not signed in, 10240."),
+        s("xmpp", "stanzas_per_second", "Stanzas of one connection a second, averaged over ten; more wait."),
+        s(
+            "xmpp",
+            "resume_seconds",
+            "Seconds for which a connection that broke may be resumed with nothing lost (XEP-0198); 0: not at all.",
+        ),
+        s(
+            "xmpp",
+            "silence_seconds",
+            "Seconds of silence after which a client is asked whether it is still there; after as many again it is gone.",
         ),
     ];
     ALL

@@ -68,7 +68,11 @@ pub(crate) fn load(
         })?;
         used.push(variable);
     }
-    let config = typed(&table).map_err(|what| ConfigError { place: name, what })?;
+    let config = typed(&table).map_err(|what| ConfigError { place: name.clone(), what })?;
+    check::together(&config).map_err(|wrong| ConfigError {
+        place: line_of(&text, wrong.section, wrong.key).map_or_else(|| name.clone(), |line| format!("{name}:{line}")),
+        what: format!("{}.{} {}", wrong.section, wrong.key, wrong.expected),
+    })?;
     Ok(Loaded { config, file, environment: used })
 }
 

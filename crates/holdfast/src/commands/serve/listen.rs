@@ -1,6 +1,7 @@
 //! Where a server listens: the network, and the socket in its data directory. Each listener can be had twice, so that somebody answers while
 //! the database is waited for, and the server takes over without a moment in which nobody listens.
 
+use crate::config::Config;
 use crate::data::DataDir;
 use crate::exit::unavailable;
 use anyhow::{Context as _, Result};
@@ -13,9 +14,9 @@ pub(super) struct Network(std::net::TcpListener);
 
 impl Network {
     /// Takes the address.
-    pub(super) async fn bind(address: SocketAddr) -> Result<Self> {
+    pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<Self> {
         let bound = TcpListener::bind(address).await.map_err(|e| {
-            unavailable(format!("{address} cannot be listened on: {e}; choose another address with --http"))
+            unavailable(format!("{address} cannot be listened on: {e}; choose another address with {flag}"))
         })?;
         Ok(Self(bound.into_std().context("listening")?))
     }
@@ -28,6 +29,40 @@ impl Network {
     /// One more pair of ears at the same address.
     pub(super) fn listener(&self) -> Result<TcpListener> {
         TcpListener::from_std(self.0.try_clone().context("listening")?).context("listening")
+    }
+}
+
+/// Listens for XMPP clients.
+pub(crate) struct Xmpp {
+    /// By TCP.
+    pub(crate) tcp: Option<TcpListener>,
+    /// By TLS from the first byte.
+    pub(crate) tls: Option<TcpListener>,
+}
+
+impl Xmpp {
+    /// Takes the addresses, if the door is open at all.
+    pub(super) async fn bind(config: &Config) -> Result<Option<Self>> {
+        let bind = async |address: &str, what: &str| match address.parse() {
+            Ok(address) => Network::bind(address, what).await?.listener().map(Some),
+            Err(_) => Ok(None),
+        };
+        if !config.xmpp.is_on() {
+            return Ok(None);
+        }
+        let tcp = bind(&config.xmpp.listen, "--xmpp or xmpp.listen").await?;
+        let tls = bind(&config.xmpp.listen_tls, "xmpp.listen_tls").await?;
+        Ok(Some(Self { tcp, tls }))
+    }
+
+    /// Where it listens by TCP, with the port that was free if none was named.
+    pub(super) fn tcp_address(&self) -> Option<String> {
+        Some(self.tcp.as_ref()?.local_addr().ok()?.to_string())
+    }
+
+    /// The same by TLS.
+    pub(super) fn tls_address(&self) -> Option<String> {
+        Some(self.tls.as_ref()?.local_addr().ok()?.to_string())
     }
 }
 

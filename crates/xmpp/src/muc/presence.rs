@@ -1,0 +1,122 @@
+//! Presence of occupants: who comes, who goes, and as what.
+
+use super::occupants::Occupant;
+use super::standing::{Affiliation, Role, Standing};
+use crate::door::Door;
+use crate::ns;
+use crate::xml::El;
+use holdfast_chat::event::Wire;
+use holdfast_chat::view::Person;
+use holdfast_domain::{PrincipalId, RoomId};
+use sha2::{Digest as _, Sha256};
+
+/// What is told of an occupant.
+pub(crate) struct Told<'a> {
+    /// The room's address.
+    pub(crate) room: &'a str,
+    /// His name there.
+    pub(crate) nick: &'a str,
+    /// Who.
+    pub(crate) user: PrincipalId,
+    /// In which room, by number.
+    pub(crate) id: RoomId,
+    /// His own address.
+    pub(crate) jid: &'a str,
+    /// What he is there.
+    pub(crate) standing: Standing,
+}
+
+impl Told<'_> {
+    /// He is there. `content`: what his client says of itself; `codes`: what the receiver is told besides.
+    pub(crate) fn here(&self, content: &str, codes: &[u16]) -> El {
+        let Standing { affiliation, role, .. } = self.standing;
+        let item = item(affiliation, role).attr("jid", self.jid);
+        self.presence(content, El::of(ns::MUC_USER, "x").child(item).children(statuses(codes)))
+    }
+
+    /// He goes; `item` says more of it.
+    pub(crate) fn gone(&self, item: El, codes: &[u16]) -> El {
+        self.presence("", El::of(ns::MUC_USER, "x").child(item).children(statuses(codes))).attr("type", "unavailable")
+    }
+
+    /// An item for one who goes by himself.
+    pub(crate) fn leaves(&self) -> El {
+        item(self.standing.affiliation, Role::None).attr("jid", self.jid)
+    }
+
+    fn presence(&self, content: &str, x: El) -> El {
+        let presence = El::new("presence").attr("from", format_args!("{}/{}", self.room, self.nick)).raw(content);
+        let presence = presence.child(x).child(occupant_id(self.id, self.user));
+        match hats(self.standing) {
+            Some(hats) => presence.child(hats),
+            None => presence,
+        }
+    }
+}
+
+/// What he is.
+pub(crate) fn item(affiliation: Affiliation, role: Role) -> El {
+    El::new("item").attr("affiliation", affiliation.word()).attr("role", role.word())
+}
+
+/// Status codes (XEP-0045 section 15.6.2).
+pub(crate) fn statuses(codes: &[u16]) -> impl Iterator<Item = El> + '_ {
+    codes.iter().map(|code| El::new("status").attr("code", code))
+}
+
+/// The id by which an occupant is known whatever he is called (XEP-0421): the same for one person in one room for ever.
+pub(crate) fn occupant_id(room: RoomId, user: PrincipalId) -> El {
+    let digest = Sha256::digest(format!("occupant {user} of {room}"));
+    let id: String = digest.iter().take(12).map(|b| format!("{b:02x}")).collect();
+    El::of(ns::OID, "occupant-id").attr("id", id)
+}
+
+/// Titles (XEP-0317).
+fn hats(standing: Standing) -> Option<El> {
+    let worn = [
+        (standing.administrator, "Administrator", "administrator"),
+        (standing.manager, "Manager", "manager"),
+        (standing.presenter, "Presenter", "presenter"),
+    ];
+    let hat = |(_, title, uri): &(bool, &str, &str)| {
+        El::new("hat").attr("title", title).attr("uri", format_args!("urn:holdfast:role:{uri}"))
+    };
+    let worn: Vec<El> = worn.iter().filter(|(wears, ..)| *wears).map(hat).collect();
+    (!worn.is_empty()).then(|| El::of(ns::HATS, "hats").children(worn))
+}
+
+impl Door {
+    /// Tells everybody in a room over XMPP.
+    pub(crate) fn tell_room(&self, room: RoomId, stanza: &El, passing: bool) {
+        self.chat.tell_door(room, Wire::Xmpp, stanza.to_string().into(), passing);
+    }
+
+    /// The presences of all who are in a room over XMPP, but `but`, as a newcomer is told them.
+    pub(crate) fn occupants_of(&self, room: RoomId, jid: &str, but: &str) -> Vec<El> {
+        let occupants = self.occupants.all(room);
+        let directory = self.chat.directory();
+        let Some(state) = directory.room(room) else { return Vec::new() };
+        let told = |occupant: Occupant| {
+            let address = occupant.seats.last().map(|seat| seat.jid.clone()).unwrap_or_default();
+            let told = Told {
+                room: jid,
+                nick: &occupant.nick,
+                user: occupant.user,
+                id: room,
+                jid: &address,
+                standing: super::standing::of(&directory, occupant.user, state),
+            };
+            told.here(&occupant.presence(), &[])
+        };
+        occupants.into_iter().filter(|o| o.nick != but).map(told).collect()
+    }
+
+    /// The presence of somebody who is in a room otherwise: by the web, or on another server.
+    pub(crate) fn other(&self, room: RoomId, jid: &str, person: &Person, comes: bool) -> Option<El> {
+        let directory = self.chat.directory();
+        let standing = super::standing::of_id(&directory, person.id, room)?;
+        let address = self.domains.of_person(&person.name);
+        let told = Told { room: jid, nick: &person.display_name, user: person.id, id: room, jid: &address, standing };
+        Some(if comes { told.here("", &[]) } else { told.gone(told.leaves(), &[]) })
+    }
+}

@@ -1,0 +1,80 @@
+//! What an administrator may set about the door.
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the door: `[xmpp]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct XmppOptions {
+    /// Where clients connect by TCP, with STARTTLS; empty: nowhere.
+    pub listen: String,
+    /// Where clients connect by TLS from the first byte; empty: nowhere.
+    pub listen_tls: String,
+    /// What stands behind the `@` of people's addresses.
+    pub domain: String,
+    /// What stands behind the `@` of rooms' addresses; empty: `rooms.` and the domain.
+    pub rooms_domain: String,
+    /// The certificate, PEM; empty: one that nobody vouches for, for trying out.
+    pub certificate: String,
+    /// Its key, PEM.
+    pub key: String,
+    /// Whether passwords may go over plain TCP.
+    pub plaintext: bool,
+    /// Whether browsers connect by WebSocket.
+    pub websocket: bool,
+    /// The category of rooms that are made by entering them.
+    pub category: String,
+    /// The address under which browsers reach the HTTP door; empty: whatever a browser used. Not set here but with the server.
+    #[serde(skip)]
+    pub public_url: String,
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one address.
+    pub connections_per_address: usize,
+    /// Seconds in which somebody must have signed in.
+    pub sign_in_seconds: u64,
+    /// Bytes of one stanza.
+    pub stanza_bytes: usize,
+    /// Stanzas of one connection a second, averaged over ten.
+    pub stanzas_per_second: u32,
+    /// Seconds for which a connection that broke may be resumed.
+    pub resume_seconds: u64,
+    /// Seconds of silence after which a client is asked whether it is there; after as many again it is gone.
+    pub silence_seconds: u64,
+}
+
+impl Default for XmppOptions {
+    fn default() -> Self {
+        Self {
+            listen: String::new(),
+            listen_tls: String::new(),
+            domain: String::new(),
+            rooms_domain: String::new(),
+            certificate: String::new(),
+            key: String::new(),
+            plaintext: false,
+            websocket: true,
+            category: "XMPP".to_owned(),
+            public_url: String::new(),
+            connections: 20_000,
+            connections_per_address: 1_000,
+            sign_in_seconds: 30,
+            stanza_bytes: 256 * 1024,
+            stanzas_per_second: 200,
+            resume_seconds: 300,
+            silence_seconds: 300,
+        }
+    }
+}
+
+impl XmppOptions {
+    /// Whether the door is open at all.
+    pub fn is_on(&self) -> bool {
+        !self.domain.is_empty()
+    }
+
+    /// What stands behind the `@` of rooms' addresses.
+    pub fn rooms(&self) -> String {
+        if self.rooms_domain.is_empty() { format!("rooms.{}", self.domain) } else { self.rooms_domain.clone() }
+    }
+}

@@ -1,0 +1,4 @@
+//! What can be asked of the server, of the service of rooms, and of a room.
+
+pub(crate) mod disco;
+mod queries;

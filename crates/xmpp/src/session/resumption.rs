@@ -1,0 +1,67 @@
+//! Sessions that can be taken up again by a new connection (XEP-0198 section 5).
+
+use super::orders::Order;
+use crate::stream::error::StreamError;
+use crate::stream::negotiation;
+use crate::stream::transport::Transport;
+use holdfast_domain::PrincipalId;
+use minidom::Element;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// A connection that takes a session up, with what its client said.
+pub(crate) struct Taken {
+    pub(crate) transport: Transport,
+    pub(crate) element: Element,
+}
+
+/// The way to a session.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    user: PrincipalId,
+    session: mpsc::Sender<Order>,
+}
+
+impl Handle {
+    /// The way to a session of `user`.
+    pub(super) fn new(user: PrincipalId, session: mpsc::Sender<Order>) -> Self {
+        Self { user, session }
+    }
+
+    /// Has the session go on with `transport`.
+    pub(crate) async fn go_on(self, transport: Transport, element: &Element) {
+        let order = Order::TakeUp(Box::new(Taken { transport, element: element.clone() }));
+        if let Err(mpsc::error::SendError(Order::TakeUp(taken))) = self.session.send(order).await {
+            let Taken { mut transport, .. } = *taken;
+            // It ended in this moment; the client begins anew.
+            let error = StreamError::new("reset", "the session has just ended; sign in again");
+            negotiation::end(&mut transport, Some(&error)).await;
+        }
+    }
+}
+
+/// All sessions of this server that can be taken up.
+#[derive(Default)]
+pub(crate) struct Parked(Mutex<HashMap<String, Handle>>);
+
+impl Parked {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Handle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a session under a name that only its client knows.
+    pub(crate) fn add(&self, name: String, handle: Handle) {
+        self.lock().insert(name, handle);
+    }
+
+    /// Forgets it.
+    pub(crate) fn remove(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    /// The session of that name, if it is this user's.
+    pub(crate) fn find(&self, name: &str, user: PrincipalId) -> Option<Handle> {
+        self.lock().get(name).filter(|handle| handle.user == user).cloned()
+    }
+}

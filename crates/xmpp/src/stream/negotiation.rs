@@ -1,0 +1,352 @@
+//! From a connection to a session: stream header, TLS, signing in, binding a resource or going on with a session that broke off
+//! (RFC 6120 sections 4 to 7, XEP-0198 section 5).
+
+use super::decoder::{Bounds, Opening, Unit};
+use super::error::StreamError;
+use super::transport::{Bindings, Out, Transport};
+use crate::door::Door;
+use crate::limits::RESOURCE_BYTES;
+use crate::ns;
+use crate::sasl::{self, Circumstances, Exchange, Failure, Mechanism, Step};
+use crate::stanza::{Iq, StanzaError};
+use crate::xml::{El, child_text, payload};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use holdfast_chat::Caller;
+use jid::ResourcePart;
+use minidom::Element;
+use uuid::Uuid;
+
+/// Wrong passwords after which a connection is ended.
+const ATTEMPTS: u32 = 3;
+
+/// What came of it.
+pub(crate) enum Negotiated {
+    /// A session begins.
+    Bound(Box<Bound>),
+    /// A session that had broken off goes on with this connection.
+    Resumed,
+}
+
+/// A session's beginning.
+pub(crate) struct Bound {
+    /// The connection.
+    pub(crate) transport: Transport,
+    /// Who.
+    pub(crate) caller: Caller,
+    /// The last part of the client's address.
+    pub(crate) resource: String,
+    /// The iq that asked for it.
+    pub(crate) id: String,
+}
+
+/// Why there is no session.
+enum End {
+    /// Something ended the stream.
+    Stream(StreamError),
+    /// The connection is gone, or ended as it should.
+    Gone,
+}
+
+impl From<StreamError> for End {
+    fn from(error: StreamError) -> Self {
+        End::Stream(error)
+    }
+}
+
+impl From<std::io::Error> for End {
+    fn from(_: std::io::Error) -> Self {
+        End::Gone
+    }
+}
+
+struct Negotiation<'a> {
+    door: &'a Door,
+    transport: Transport,
+    address: &'a str,
+    /// Whether a header of ours has gone out in this stream.
+    opened: bool,
+}
+
+/// Negotiates until there is a session; `None` if there will be none.
+pub(crate) async fn negotiate(door: &Door, transport: Transport, address: &str) -> Option<Negotiated> {
+    let mut negotiation = Negotiation { door, transport, address, opened: false };
+    let ended = match negotiation.sign_in().await {
+        Ok(caller) => match negotiation.begin_session(&caller).await {
+            Ok(Begun::Bind { resource, id }) => {
+                let Negotiation { transport, .. } = negotiation;
+                return Some(Negotiated::Bound(Box::new(Bound { transport, caller, resource, id })));
+            }
+            Ok(Begun::Resume(parked, element)) => {
+                let Negotiation { transport, .. } = negotiation;
+                parked.go_on(transport, &element).await;
+                return Some(Negotiated::Resumed);
+            }
+            Err(end) => end,
+        },
+        Err(end) => end,
+    };
+    if let End::Stream(error) = ended {
+        tracing::debug!(address, %error, "a stream ended before it was a session");
+        negotiation.end(&error).await;
+    } else {
+        negotiation.transport.close().await;
+    }
+    None
+}
+
+/// How a session begins.
+enum Begun {
+    Bind { resource: String, id: String },
+    Resume(crate::session::resumption::Handle, Element),
+}
+
+impl Negotiation<'_> {
+    /// Waits for the beginning of a stream and answers it with what can be done now.
+    async fn open(&mut self, features: impl FnOnce(&Self) -> El) -> Result<(), End> {
+        let opening = match self.transport.next().await? {
+            Some(Unit::Open(opening)) => opening,
+            Some(_) => return Err(StreamError::new("bad-format", "a stream begins with its header").into()),
+            None => return Err(End::Gone),
+        };
+        self.transport.send_text(self.header()).await?;
+        self.opened = true;
+        check(self.door, &opening)?;
+        let features = features(self);
+        self.transport.send("", &[Out::element(features)]).await?;
+        Ok(())
+    }
+
+    fn header(&self) -> String {
+        let (id, from) = (Uuid::new_v4(), &self.door.domains.people);
+        if self.transport.is_websocket() {
+            let open = El::of(ns::FRAMING, "open").attr("from", from).attr("id", id);
+            return open.attr("version", "1.0").attr("xml:lang", "en").to_string();
+        }
+        format!(
+            "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='{}' from='{from}' id='{id}' \
+             version='1.0' xml:lang='en'>",
+            ns::XMPP_STREAM
+        )
+    }
+
+    async fn stanza(&mut self) -> Result<Element, End> {
+        match self.transport.next().await? {
+            Some(Unit::Stanza(element)) => Ok(element),
+            Some(Unit::Open(_)) => Err(StreamError::new("bad-format", "a stream begins once").into()),
+            Some(Unit::Close) | None => Err(End::Gone),
+        }
+    }
+
+    async fn send(&mut self, element: El) -> Result<(), End> {
+        Ok(self.transport.send("", &[Out::element(element)]).await?)
+    }
+
+    /// Whether a password may be sent as it is.
+    fn plain_allowed(&self) -> bool {
+        self.transport.is_encrypted() || self.transport.is_websocket() || self.door.options.plaintext
+    }
+
+    /// Whether TLS must come first.
+    fn must_encrypt(&self) -> bool {
+        !(self.transport.is_encrypted() || self.transport.is_websocket() || self.door.options.plaintext)
+    }
+
+    async fn sign_in(&mut self) -> Result<Caller, End> {
+        let mut failures = 0;
+        let mut under_way: Option<Exchange> = None;
+        let mut bindings = self.transport.bindings();
+        self.open(|n| n.first_features(&bindings)).await?;
+        if let Some(error) = self.door.turned_away(None) {
+            return Err(error.into());
+        }
+        loop {
+            let element = self.stanza().await?;
+            let outcome = match (element.name(), element.ns().as_str()) {
+                ("starttls", ns::TLS) if !self.transport.is_encrypted() && !self.transport.is_websocket() => {
+                    self.send(El::of(ns::TLS, "proceed")).await?;
+                    self.opened = false;
+                    self.transport.start_tls(self.door.tls()).await?;
+                    bindings = self.transport.bindings();
+                    self.open(|n| n.first_features(&bindings)).await?;
+                    continue;
+                }
+                ("auth", ns::SASL) if self.must_encrypt() => Err(Failure::new("encryption-required")),
+                ("auth", ns::SASL) => {
+                    let (door, address) = (self.door, self.address);
+                    let with = Circumstances { chat: &door.chat, address, bindings: &bindings };
+                    let offered = Mechanism::offered(&bindings, self.plain_allowed());
+                    let wanted = offered.into_iter().find(|m| Some(m.name()) == element.attr("mechanism"));
+                    match (wanted, decoded(&element)) {
+                        (None, _) => Err(Failure::new("invalid-mechanism")),
+                        (_, None) => Err(Failure::new("incorrect-encoding")),
+                        (Some(mechanism), Some(words)) => sasl::begin(&with, mechanism, &words).await,
+                    }
+                }
+                ("response", ns::SASL) => {
+                    let with = Circumstances { chat: &self.door.chat, address: self.address, bindings: &bindings };
+                    match (under_way.take(), decoded(&element)) {
+                        (Some(exchange), Some(words)) => sasl::go_on(&with, exchange, &words).await,
+                        (Some(_), None) => Err(Failure::new("incorrect-encoding")),
+                        (None, _) => Err(Failure::new("malformed-request")),
+                    }
+                }
+                ("abort", ns::SASL) => Err(Failure::new("aborted")),
+                _ => return Err(StreamError::new("not-authorized", "sign in first").into()),
+            };
+            under_way = None;
+            match outcome {
+                Ok(Step::Challenge(words, exchange)) => {
+                    under_way = Some(*exchange);
+                    self.send(El::of(ns::SASL, "challenge").text(STANDARD.encode(words))).await?;
+                }
+                Ok(Step::Success(words, caller)) => {
+                    self.send(El::of(ns::SASL, "success").text(STANDARD.encode(words))).await?;
+                    return Ok(caller);
+                }
+                Err(failure) => {
+                    failures += 1;
+                    let mut element = El::of(ns::SASL, "failure").child(El::new(failure.condition));
+                    if let Some(why) = failure.why {
+                        element = element.child(El::new("text").attr("xml:lang", "en").text(why));
+                    }
+                    self.send(element).await?;
+                    if failures >= ATTEMPTS {
+                        return Err(StreamError::new("policy-violation", "too many attempts to sign in").into());
+                    }
+                }
+            }
+        }
+    }
+
+    fn first_features(&self, bindings: &Bindings) -> El {
+        let mut features = features();
+        if !self.transport.is_encrypted() && !self.transport.is_websocket() {
+            let tls = El::of(ns::TLS, "starttls");
+            features = features.child(if self.must_encrypt() { tls.child(El::new("required")) } else { tls });
+        }
+        if !self.must_encrypt() {
+            let offered = Mechanism::offered(bindings, self.plain_allowed());
+            let names = offered.iter().map(|m| El::new("mechanism").text(m.name()));
+            features = features.child(El::of(ns::SASL, "mechanisms").children(names));
+            if bindings.exporter.is_some() {
+                let binding = El::new("channel-binding").attr("type", "tls-exporter");
+                features = features.child(El::of(ns::SASL_CB_TYPES, "sasl-channel-binding").child(binding));
+            }
+        }
+        features.child(limits(Bounds::STRANGER.bytes))
+    }
+
+    async fn begin_session(&mut self, caller: &Caller) -> Result<Begun, End> {
+        let bytes = self.door.options.stanza_bytes;
+        self.transport.restart();
+        self.transport.set_bounds(Bounds { bytes, depth: 32, elements: 2_048, attributes: 64 });
+        self.open(|_| {
+            features()
+                .child(El::of(ns::BIND, "bind"))
+                .child(El::of(ns::IQ_SESSION, "session").child(El::new("optional")))
+                .child(El::of(ns::SM_3, "sm"))
+                .child(El::of(ns::CSI_0, "csi"))
+                .child(El::of(ns::ROSTER_VERSIONS, "ver"))
+                .child(limits(bytes))
+        })
+        .await?;
+        loop {
+            let element = self.stanza().await?;
+            if element.is("resume", ns::SM_3) {
+                match self.door.parked.find(element.attr("previd").unwrap_or_default(), caller.user) {
+                    Some(parked) => return Ok(Begun::Resume(parked, element)),
+                    None => {
+                        let gone = El::of(ns::XMPP_STANZAS, "item-not-found");
+                        self.send(El::of(ns::SM_3, "failed").child(gone)).await?;
+                    }
+                }
+                continue;
+            }
+            let bind = payload(&element).filter(|p| p.is("bind", ns::BIND));
+            let (true, Some(bind), Some(id)) = (element.is("iq", ns::CLIENT), bind, element.attr("id")) else {
+                return Err(StreamError::new("not-authorized", "bind a resource first").into());
+            };
+            match resource(child_text(bind, "resource", ns::BIND)) {
+                Ok(resource) => return Ok(Begun::Bind { resource, id: id.to_owned() }),
+                Err(error) => {
+                    let iq = Iq { id, set: true, to: None, payload: bind };
+                    self.send(iq.error(&error)).await?;
+                }
+            }
+        }
+    }
+
+    /// Says why, and ends the stream.
+    async fn end(&mut self, error: &StreamError) {
+        if !self.opened {
+            let _ = self.transport.send_text(self.header()).await;
+        }
+        end(&mut self.transport, Some(error)).await;
+    }
+}
+
+/// Ends a stream, with the reason if there is one.
+pub(crate) async fn end(transport: &mut Transport, error: Option<&StreamError>) {
+    let websocket = transport.is_websocket();
+    let mut last = String::new();
+    if let Some(error) = error {
+        let mut element = error.element();
+        if websocket {
+            element = element.attr("xmlns:stream", ns::XMPP_STREAM);
+        }
+        let text = element.to_string();
+        if websocket {
+            let _ = transport.send_text(text).await;
+        } else {
+            last.push_str(&text);
+        }
+    }
+    last.push_str(&if websocket { El::of(ns::FRAMING, "close").to_string() } else { "</stream:stream>".to_owned() });
+    let _ = transport.send_text(last).await;
+    transport.close().await;
+}
+
+fn features() -> El {
+    El::new("stream:features").attr("xmlns:stream", ns::XMPP_STREAM)
+}
+
+/// How large a stanza may be (XEP-0478).
+fn limits(bytes: usize) -> El {
+    El::of(ns::LIMITS, "limits").field("max-bytes", bytes)
+}
+
+fn check(door: &Door, opening: &Opening) -> Result<(), StreamError> {
+    let domains = &door.domains;
+    match opening.to.as_deref().map(str::to_lowercase) {
+        Some(to) if to == domains.people => {}
+        Some(to) => {
+            let why = format!("`{to}` is not served here; `{}` is", domains.people);
+            return Err(StreamError::new("host-unknown", why));
+        }
+        None => return Err(StreamError::new("host-unknown", format!("say to=`{}`", domains.people))),
+    }
+    match opening.version.as_deref().and_then(|v| v.split('.').next()).and_then(|major| major.parse::<u32>().ok()) {
+        Some(major) if major >= 1 => Ok(()),
+        _ => Err(StreamError::new("unsupported-version", "version 1.0 of XMPP is spoken here")),
+    }
+}
+
+fn decoded(element: &Element) -> Option<Vec<u8>> {
+    match element.text().trim() {
+        "" | "=" => Some(Vec::new()),
+        text => STANDARD.decode(text).ok(),
+    }
+}
+
+/// The resource that a client wants, or one of our making.
+fn resource(wanted: Option<String>) -> Result<String, StanzaError> {
+    let Some(wanted) = wanted.filter(|w| !w.is_empty()) else { return Ok(Uuid::new_v4().simple().to_string()) };
+    if wanted.len() > RESOURCE_BYTES {
+        return Err(StanzaError::bad(format!("a resource has at most {RESOURCE_BYTES} bytes")));
+    }
+    match ResourcePart::new(&wanted) {
+        Ok(resource) => Ok(resource.into_owned().to_string()),
+        Err(error) => Err(StanzaError::bad(format!("the resource: {error}"))),
+    }
+}

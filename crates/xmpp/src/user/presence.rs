@@ -1,0 +1,232 @@
+//! Presence: who may see it is told, and subscriptions are asked for, granted and ended (RFC 6121 sections 3 and 4).
+
+use super::roster::Contact;
+use crate::muc::entering::content;
+use crate::ns;
+use crate::session::Session;
+use crate::stanza::StanzaError;
+use crate::xml::{El, child_text};
+use holdfast_domain::PrincipalId;
+use jid::BareJid;
+use minidom::Element;
+use std::sync::Arc;
+
+impl Session {
+    /// The client is available, or says something new of itself.
+    pub(crate) async fn available(&mut self, element: &Element) {
+        let priority = child_text(element, "priority", ns::CLIENT).and_then(|p| p.trim().parse().ok()).unwrap_or(0);
+        let content = content(element);
+        let before = self.resource.state();
+        self.resource.change(|state| {
+            state.presence = Some(Arc::clone(&content));
+            state.priority = priority;
+        });
+        self.ask_capabilities(element);
+        let presence = El::new("presence").attr("from", &self.full).raw(&content);
+        let first = before.presence.is_none();
+        let contacts = self.contacts().await;
+        self.tell_those_who_see(&contacts, &presence);
+        // His other clients see him too.
+        for other in self.door.resources.available(self.user()) {
+            if other.key != self.key() {
+                other.teller.tell(presence.to_string().into());
+            }
+        }
+        if first {
+            self.see_others(&contacts);
+            self.tell_requests().await;
+        }
+        if first && priority >= 0 || before.priority < 0 && priority >= 0 {
+            self.give_what_waited().await;
+        }
+    }
+
+    /// The client is not available any more. `said`: what it says at that.
+    pub(crate) async fn unavailable_everywhere(&mut self, said: Option<&Element>) {
+        if said.is_some() {
+            self.leave_all(false).await;
+        }
+        if !self.resource.is_available() {
+            return;
+        }
+        self.resource.change(|state| state.presence = None);
+        let content = said.map(content).unwrap_or_else(|| "".into());
+        let presence = El::new("presence").attr("from", &self.full).attr("type", "unavailable").raw(&content);
+        let contacts = self.contacts().await;
+        self.tell_those_who_see(&contacts, &presence);
+        for other in self.door.resources.available(self.user()) {
+            if other.key != self.key() {
+                other.teller.tell(presence.to_string().into());
+            }
+        }
+    }
+
+    fn tell_those_who_see(&self, contacts: &[Contact], presence: &El) {
+        for contact in contacts.iter().filter(|c| c.from) {
+            if let Some(who) = self.person_at(&contact.jid) {
+                self.deliver_to_all(who, presence);
+            }
+        }
+    }
+
+    /// Tells this client who of those that it sees is there.
+    fn see_others(&mut self, contacts: &[Contact]) {
+        let seen: Vec<PrincipalId> = contacts.iter().filter(|c| c.to).filter_map(|c| self.person_at(&c.jid)).collect();
+        for who in seen.into_iter().chain([self.user()]) {
+            for resource in self.door.resources.available(who) {
+                if resource.key == self.key() {
+                    continue;
+                }
+                if let Some(content) = resource.state().presence {
+                    self.tell(El::new("presence").attr("from", &resource.jid).raw(&content));
+                }
+            }
+        }
+    }
+
+    /// Whose an address is.
+    pub(crate) fn person_at(&self, jid: &BareJid) -> Option<PrincipalId> {
+        self.door.domains.person(&self.door.chat.directory(), jid)
+    }
+
+    /// A presence to somebody: about subscriptions, or directed to one who sees it only now.
+    pub(crate) async fn presence_to(
+        &mut self,
+        who: PrincipalId,
+        resource: Option<&str>,
+        kind: Option<&str>,
+        element: &Element,
+    ) {
+        let done = match kind {
+            Some("subscribe") => self.ask_to_see(who).await,
+            Some("subscribed") => self.let_see(who, true).await,
+            Some("unsubscribed") => self.let_see(who, false).await,
+            Some("unsubscribe") => self.see_no_more(who).await,
+            Some("probe") => Ok(()),
+            None | Some("unavailable") => self.show_to(who, resource, kind, element).await,
+            Some(_) => Err(StanzaError::bad("there is no such type of presence")),
+        };
+        if let Err(error) = done {
+            self.refuse("presence", element, &error);
+        }
+    }
+
+    /// Directed presence (RFC 6121 section 4.6).
+    async fn show_to(
+        &mut self,
+        who: PrincipalId,
+        resource: Option<&str>,
+        kind: Option<&str>,
+        element: &Element,
+    ) -> Result<(), StanzaError> {
+        self.check_blocked(who).await?;
+        let presence = El::new("presence").attr("from", &self.full).maybe("type", kind).raw(&content(element));
+        match resource {
+            Some(name) => {
+                if let Some(found) = self.door.resources.named(who, name) {
+                    found.teller.tell(presence.to_string().into());
+                }
+            }
+            None => self.deliver_to_all(who, &presence),
+        }
+        Ok(())
+    }
+
+    /// Asks somebody to be let see his presence.
+    async fn ask_to_see(&mut self, who: PrincipalId) -> Result<(), StanzaError> {
+        self.check_blocked(who).await?;
+        let them = self.bare_of(who)?;
+        let mut mine = self.contact(&them).await?;
+        if mine.to {
+            return Ok(());
+        }
+        mine.ask = true;
+        self.keep_contact(self.user(), mine).await?;
+        let own = self.bare.clone();
+        let mut theirs = self.contact_of(who, &own).await?;
+        if theirs.approved {
+            // He has said yes before.
+            (theirs.from, theirs.approved) = (true, false);
+            self.keep_contact(who, theirs).await?;
+            return self.granted(who).await;
+        }
+        self.note_request(who, &own).await?;
+        let asks = El::new("presence").attr("to", &them).attr("from", &own).attr("type", "subscribe");
+        self.deliver_to_all(who, &asks);
+        Ok(())
+    }
+
+    /// This person's own side of a subscription that somebody has just granted.
+    async fn granted(&mut self, by: PrincipalId) -> Result<(), StanzaError> {
+        let them = self.bare_of(by)?;
+        let mut mine = self.contact(&them).await?;
+        (mine.to, mine.ask) = (true, false);
+        self.keep_contact(self.user(), mine).await?;
+        let told = El::new("presence").attr("to", &self.bare).attr("from", &them).attr("type", "subscribed");
+        self.deliver_to_all(self.user(), &told);
+        for resource in self.door.resources.available(by) {
+            if let Some(content) = resource.state().presence {
+                let presence = El::new("presence").attr("from", &resource.jid).raw(&content);
+                self.deliver_to_all(self.user(), &presence);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets somebody see this person's presence, or no longer.
+    async fn let_see(&mut self, who: PrincipalId, yes: bool) -> Result<(), StanzaError> {
+        let them = self.bare_of(who)?;
+        let own = self.bare.clone();
+        let asked = self.forget_request(self.user(), &them).await?;
+        let mut mine = self.contact(&them).await?;
+        let had = mine.from;
+        if yes && !asked && !had {
+            // Said before it is asked (RFC 6121 section 3.4).
+            mine.approved = true;
+            return self.keep_contact(self.user(), mine).await;
+        }
+        if yes == had && !asked {
+            return Ok(());
+        }
+        mine.from = yes;
+        mine.approved = false;
+        self.keep_contact(self.user(), mine).await?;
+        let mut theirs = self.contact_of(who, &own).await?;
+        (theirs.to, theirs.ask) = (yes, false);
+        self.keep_contact(who, theirs).await?;
+        let kind = if yes { "subscribed" } else { "unsubscribed" };
+        let told = El::new("presence").attr("to", &them).attr("from", &own).attr("type", kind);
+        self.deliver_to_all(who, &told);
+        for resource in self.door.resources.available(self.user()) {
+            let Some(content) = resource.state().presence else { continue };
+            let presence = El::new("presence").attr("from", &resource.jid);
+            let presence = if yes { presence.raw(&content) } else { presence.attr("type", "unavailable") };
+            self.deliver_to_all(who, &presence);
+        }
+        Ok(())
+    }
+
+    /// Sees somebody's presence no longer.
+    async fn see_no_more(&mut self, who: PrincipalId) -> Result<(), StanzaError> {
+        let them = self.bare_of(who)?;
+        let own = self.bare.clone();
+        let mut mine = self.contact(&them).await?;
+        (mine.to, mine.ask) = (false, false);
+        self.keep_contact(self.user(), mine).await?;
+        self.forget_request(who, &own).await?;
+        let mut theirs = self.contact_of(who, &own).await?;
+        if theirs.from {
+            theirs.from = false;
+            self.keep_contact(who, theirs).await?;
+        }
+        let told = El::new("presence").attr("to", &them).attr("from", &own).attr("type", "unsubscribe");
+        self.deliver_to_all(who, &told);
+        Ok(())
+    }
+
+    /// The bare address of somebody.
+    pub(crate) fn bare_of(&self, who: PrincipalId) -> Result<BareJid, StanzaError> {
+        BareJid::new(&self.address_of(who))
+            .map_err(|e| StanzaError::wait("internal-server-error").because(e.to_string()))
+    }
+}
