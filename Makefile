@@ -16,7 +16,7 @@ WEB_MODULES := web/node_modules/.package-lock.json
 export PATH := $(CURDIR)/target/tools/node_modules/.bin:$(PATH)
 
 
-.PHONY: help run lab test test-faults web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser clean
+.PHONY: help run lab test test-faults web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser install-xmpp clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s "$$(printf '\t')"
@@ -29,7 +29,7 @@ lab: install-tools install-postgres web ## Build everything and bring up both si
 	$(CARGO) build --release --locked --package holdfast
 	@"$$(packaging/target-dir.sh)/release/holdfast" lab up --dir "$(LAB)" $(if $(CORPUS),--corpus "$(CORPUS)")
 
-test: install-tools install-postgres install-browser web test-rust test-web test-browser ## Run every test: Rust, web, and end to end in Chromium
+test: install-tools install-postgres install-browser install-xmpp web test-rust test-web test-browser ## Run every test: Rust, web, and end to end in Chromium
 
 web: $(WEB_MODULES) ## Build the web client into web/dist
 	cd web && npm run --silent build
@@ -81,6 +81,9 @@ install-postgres: ## Install what the tests of the PostgreSQL store need: Postgr
 
 install-browser: ## Install what the browser tests need: Chromium
 	@packaging/install.sh browser
+
+install-xmpp: ## Install what the tests with XMPP clients need: slixmpp, Profanity, go-sendxmpp
+	@packaging/install.sh xmpp
 
 clean: ## Remove everything that was built; data stays
 	$(CARGO) clean

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs what is missing for a build (`build`), for the tests of the PostgreSQL store (`postgres`) or for the browser tests (`browser`), and
-# says what it does.
+# Installs what is missing for a build (`build`), for the tests of the PostgreSQL store (`postgres`), for the browser tests (`browser`) or for the tests
+# with XMPP clients (`xmpp`), and says what it does.
 # On Debian and Ubuntu it calls apt-get, as root or through sudo; elsewhere it names what is missing.
 set -euo pipefail
 
@@ -37,8 +37,16 @@ case "${1:-build}" in
   browser)
     [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing+=(chromium)
     ;;
+  xmpp)
+    need python3 python3
+    # Debian's Python has it apart.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    need profanity profanity
+    need go-sendxmpp go-sendxmpp
+    need tmux tmux
+    ;;
   *)
-    echo "usage: $0 build|postgres|browser" >&2
+    echo "usage: $0 build|postgres|browser|xmpp" >&2
     exit 2
     ;;
 esac
@@ -68,6 +76,18 @@ if [ ${#missing[@]} -gt 0 ]; then
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
   # Whoever installs another one later may want a cluster.
   [ "${1:-build}" != postgres ] || "${as_root[@]}" rm -f "$no_cluster"
+fi
+
+if [ "${1:-build}" = xmpp ]; then
+  # slixmpp from PyPI, for this checkout alone.
+  tools="$(dirname "$0")/../target/tools/xmpp"
+  wanted="$(dirname "$0")/../tests/xmpp/requirements.txt"
+  if ! cmp -s "$wanted" "$tools/installed"; then
+    echo "Installing $(tr '\n' ' ' <"$wanted")into target/tools/xmpp (pip)" >&2
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
+    cp "$wanted" "$tools/installed"
+  fi
 fi
 
 if [ "${1:-build}" = build ]; then

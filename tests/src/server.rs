@@ -25,6 +25,10 @@ pub struct Server {
     pub address: String,
     /// While there is no user: the code for making the first.
     pub first_user_code: Option<String>,
+    /// Where XMPP clients connect by TCP, `ADDRESS:PORT`.
+    pub xmpp: Option<String>,
+    /// Where they connect by TLS.
+    pub xmpp_tls: Option<String>,
 }
 
 impl Server {
@@ -87,6 +91,8 @@ impl Server {
             data: data.to_owned(),
             address: address.to_owned(),
             first_user_code: said["first_user_code"].as_str().map(str::to_owned),
+            xmpp: said["xmpp"]["address"].as_str().map(str::to_owned),
+            xmpp_tls: said["xmpp"]["tls_address"].as_str().map(str::to_owned),
         })
     }
 

@@ -1,0 +1,238 @@
+"""What people have besides rooms: messages to each other, presence, and what their clients keep."""
+
+import asyncio
+import base64
+import uuid
+
+from client import ET, Client, IqError, PASSWORD, error_of, run, stanza_id
+
+MAM = "urn:xmpp:mam:2"
+PUBSUB = "http://jabber.org/protocol/pubsub"
+
+
+async def own_archive(client, **fields):
+    form = "".join(f"<field var='{k.replace('_', '-')}'><value>{v}</value></field>" for k, v in fields.items())
+    x = f"<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>{MAM}</value></field>{form}</x>"
+    fin = await client.ask(client.boundjid.bare, f"<query xmlns='{MAM}'>{x}<set xmlns='http://jabber.org/protocol/rsm'><max>200</max></set></query>", "set")
+    page = []
+    for stanza in list(client.seen):
+        result = stanza.xml.find(f"{{{MAM}}}result")
+        if result is not None:
+            client.seen.remove(stanza)
+            message = result.find("{urn:xmpp:forward:0}forwarded/{jabber:client}message")
+            body = message.find("{jabber:client}body")
+            page.append((result.get("id"), None if body is None else body.text))
+    return page, fin
+
+
+def says(text):
+    return lambda s: s.name == "message" and s["body"] == text
+
+
+async def one_to_one(server):
+    ana, bo = await server.client("ana"), await server.client("bo")
+    text = f"hello {uuid.uuid4()}"
+    ana.make_message(mto=server.jid("bo"), mbody=text, mtype="chat").send()
+    got = await bo.until("a message", says(text))
+    assert got["from"] == ana.boundjid.full and stanza_id(got)
+    for client, other in ((ana, "bo"), (bo, "ana")):
+        page, _ = await own_archive(client, **{"with": server.jid(other)})
+        assert page[-1] == (stanza_id(got), text), "both have it in their archives under the id that was told"
+    cleo = await server.client("cleo")
+    page, _ = await own_archive(cleo)
+    assert text not in [b for _, b in page]
+    page, fin = await own_archive(ana, after_id=stanza_id(got))
+    assert page == [] and fin.get("complete") == "true"
+    assert await cleo.refused(cleo.boundjid.bare, f"<query xmlns='{MAM}'><set xmlns='http://jabber.org/protocol/rsm'><after>{stanza_id(got)}</after></set></query>", "set") == "item-not-found"
+    ana.make_message(mto=server.jid("nobody"), mbody="x", mtype="chat").send()
+    refused = await ana.until("to be refused", lambda s: s["type"] == "error")
+    assert error_of(refused) == "service-unavailable"
+
+
+async def carbons(server):
+    ana, other, bo = await server.client("ana", resource="one"), await server.client("ana", resource="two"), await server.client("bo")
+    # The other does not take messages by itself, but copies.
+    other.send_presence(ppriority=-1)
+    await other.ask(None, "<enable xmlns='urn:xmpp:carbons:2'/>", "set")
+    text = f"to bo {uuid.uuid4()}"
+    ana.make_message(mto=server.jid("bo"), mbody=text, mtype="chat").send()
+    path = "{urn:xmpp:carbons:2}%s/{urn:xmpp:forward:0}forwarded/{jabber:client}message/{jabber:client}body"
+    copy = await other.until("a copy of what was sent", lambda s: s.xml.find(path % "sent") is not None)
+    assert copy.xml.find(path % "sent").text == text and copy["from"] == server.jid("ana")
+    text = f"to ana {uuid.uuid4()}"
+    bo.make_message(mto=ana.boundjid.full, mbody=text, mtype="chat").send()
+    await ana.until("the message", says(text))
+    copy = await other.until("a copy of what came", lambda s: s.xml.find(path % "received") is not None)
+    assert copy.xml.find(path % "received").text == text
+    private = bo.make_message(mto=ana.boundjid.full, mbody="private", mtype="chat")
+    ET.SubElement(private.xml, "{urn:xmpp:carbons:2}private")
+    private.send()
+    await ana.until("the private message", says("private"))
+    await other.never("a copy of it", lambda s: s.xml.find(path % "received") is not None)
+
+
+async def messages_wait_for_whoever_is_away(server):
+    ana = await server.client("ana")
+    text = f"later {uuid.uuid4()}"
+    ana.make_message(mto=server.jid("hans"), mbody=text, mtype="chat").send()
+    await asyncio.sleep(0.5)
+    hans = await server.client("hans")
+    got = await hans.until("what waited", says(text))
+    assert got.xml.find("{urn:xmpp:delay}delay") is not None and stanza_id(got)
+    await hans.stop()
+    again = await server.client("hans")
+    await again.never("it twice", says(text))
+
+
+async def subscriptions(server):
+    dora, emil = await server.client("dora"), await server.client("emil")
+    dora.send_presence(pto=server.jid("emil"), ptype="subscribe")
+    asked = await emil.until("to be asked", lambda s: s.name == "presence" and s["type"] == "subscribe")
+    assert asked["from"] == server.jid("dora")
+    emil.send_presence(pto=server.jid("dora"), ptype="subscribed")
+    await dora.until("to be let see", lambda s: s.name == "presence" and s["type"] == "subscribed")
+    seen = await dora.until("his presence", lambda s: s.name == "presence" and s["from"] == emil.boundjid.full and s["type"] == "available")
+    assert seen
+    emil.send_presence(pshow="dnd", pstatus="busy")
+    await dora.until("his new presence", lambda s: s.name == "presence" and s["from"] == emil.boundjid.full and s["show"] == "dnd")
+    roster = await dora.ask(None, "<query xmlns='jabber:iq:roster'/>")
+    assert [(i.get("jid"), i.get("subscription")) for i in roster] == [(server.jid("emil"), "to")]
+    roster = await emil.ask(None, "<query xmlns='jabber:iq:roster'/>")
+    assert [(i.get("jid"), i.get("subscription")) for i in roster] == [(server.jid("dora"), "from")]
+    await dora.ask(None, f"<query xmlns='jabber:iq:roster'><item jid='{server.jid('emil')}' name='Emil'><group>Friends</group></item></query>", "set")
+    roster = await dora.ask(None, "<query xmlns='jabber:iq:roster'/>")
+    assert roster[0].get("name") == "Emil" and roster[0][0].text == "Friends" and roster[0].get("subscription") == "to"
+    await emil.stop()
+    await dora.until("his end", lambda s: s.name == "presence" and s["from"] == emil.boundjid.full and s["type"] == "unavailable")
+    await dora.ask(None, f"<query xmlns='jabber:iq:roster'><item jid='{server.jid('emil')}' subscription='remove'/></query>", "set")
+    assert len(await dora.ask(None, "<query xmlns='jabber:iq:roster'/>")) == 0
+    assert await dora.refused(None, f"<query xmlns='jabber:iq:roster'><item jid='{server.jid('emil')}' subscription='remove'/></query>", "set") == "item-not-found"
+
+
+async def blocking(server):
+    ana, fred = await server.client("ana"), await server.client("fred")
+    await fred.ask(None, f"<block xmlns='urn:xmpp:blocking'><item jid='{server.jid('ana')}'/></block>", "set")
+    listed = await fred.ask(None, "<blocklist xmlns='urn:xmpp:blocking'/>")
+    assert [i.get("jid") for i in listed] == [server.jid("ana")]
+    ana.make_message(mto=server.jid("fred"), mbody="hey", mtype="chat").send()
+    refused = await ana.until("to be refused", lambda s: s["type"] == "error")
+    assert error_of(refused) == "service-unavailable"
+    fred.make_message(mto=server.jid("ana"), mbody="hey", mtype="chat").send()
+    refused = await fred.until("to be refused", lambda s: s["type"] == "error")
+    assert error_of(refused) == "not-acceptable" and refused.xml.find(".//{urn:xmpp:blocking:errors}blocked") is not None
+    await fred.ask(None, "<unblock xmlns='urn:xmpp:blocking'/>", "set")
+    ana.make_message(mto=server.jid("fred"), mbody="hey again", mtype="chat").send()
+    await fred.until("a message", says("hey again"))
+
+
+async def bookmarks_in_all_forms(server):
+    gina = await server.client("gina")
+    room = server.room("tea")
+    options = ("<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#publish-options</value></field>"
+               "<field var='pubsub#persist_items'><value>true</value></field><field var='pubsub#max_items'><value>max</value></field>"
+               "<field var='pubsub#access_model'><value>whitelist</value></field></x></publish-options>")
+    new = (f"<pubsub xmlns='{PUBSUB}'><publish node='urn:xmpp:bookmarks:1'><item id='{room}'><conference xmlns='urn:xmpp:bookmarks:1' name='Tea' autojoin='true'>"
+           f"<nick>gina</nick><extensions><x xmlns='a:b'/></extensions></conference></item></publish>{options}</pubsub>")
+    await gina.ask(None, new, "set")
+    old = await gina.ask(None, "<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query>")
+    found = old.find("{storage:bookmarks}storage/{storage:bookmarks}conference")
+    assert found.get("jid") == room and found.get("autojoin") == "true" and found.find("{storage:bookmarks}nick").text == "gina"
+    pep = await gina.ask(None, f"<pubsub xmlns='{PUBSUB}'><items node='storage:bookmarks'/></pubsub>")
+    assert pep.find(".//{storage:bookmarks}conference").get("jid") == room
+    # An older client adds one; the newer one's extensions stay.
+    other = server.room("coffee")
+    await gina.ask(None, f"<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'><conference jid='{room}' name='Tea' autojoin='true'><nick>gina</nick></conference>"
+                         f"<conference jid='{other}' name='Coffee'/></storage></query>", "set")
+    items = await gina.ask(None, f"<pubsub xmlns='{PUBSUB}'><items node='urn:xmpp:bookmarks:1'/></pubsub>")
+    found = {i.get("id"): i for i in items.iter(f"{{{PUBSUB}}}item")}
+    assert set(found) == {room, other}
+    assert found[room].find(".//{a:b}x") is not None, "what only newer clients know is kept"
+    second = await server.client("gina", resource="second")
+    told = await second.until("its bookmarks, which it wants to be told of", lambda s: s.xml.find(".//{http://jabber.org/protocol/pubsub#event}items") is not None)
+    await gina.ask(None, f"<pubsub xmlns='{PUBSUB}'><retract node='urn:xmpp:bookmarks:1' notify='true'><item id='{other}'/></retract></pubsub>", "set")
+    conferences = lambda s: [c.get("jid") for c in s.xml.iter("{storage:bookmarks}conference")]
+    assert other in conferences(told)
+    await second.until("that one is gone", lambda s: conferences(s) == [room])
+    assert await gina.refused(None, f"<pubsub xmlns='{PUBSUB}'><items node='no:such:node'/></pubsub>") == "item-not-found"
+    wrong = options.replace("whitelist", "open")
+    assert await gina.refused(None, new.replace(options, wrong), "set") == "conflict"
+    ana = await server.client("ana")
+    assert await ana.refused(server.jid("gina"), f"<pubsub xmlns='{PUBSUB}'><items node='urn:xmpp:bookmarks:1'/></pubsub>") == "not-authorized"
+
+
+async def cards_and_private_xml(server):
+    ana, bo = await server.client("ana"), await server.client("bo")
+    await ana.ask(None, "<vCard xmlns='vcard-temp'><FN>Ana Ruiz</FN><TITLE>Trader</TITLE></vCard>", "set")
+    card = await bo.ask(server.jid("ana"), "<vCard xmlns='vcard-temp'/>")
+    assert card.find("{vcard-temp}FN").text == "Ana Ruiz"
+    card = await ana.ask(server.jid("cleo"), "<vCard xmlns='vcard-temp'/>")
+    assert card.find("{vcard-temp}FN").text == "cleo"
+    assert await bo.refused(server.jid("ana"), "<vCard xmlns='vcard-temp'><FN>Evil</FN></vCard>", "set") == "service-unavailable"
+    await ana.ask(None, "<query xmlns='jabber:iq:private'><notes xmlns='x:notes'><one/></notes></query>", "set")
+    kept = await ana.ask(None, "<query xmlns='jabber:iq:private'><notes xmlns='x:notes'/></query>")
+    assert kept.find("{x:notes}notes/{x:notes}one") is not None
+
+
+async def the_server_says_what_it_is(server):
+    ana = await server.client("ana")
+    info = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    features = {f.get("var") for f in info.iter("{http://jabber.org/protocol/disco#info}feature")}
+    assert {"urn:xmpp:carbons:2", "urn:xmpp:blocking", "urn:xmpp:ping"} <= features
+    items = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#items'/>")
+    assert [i.get("jid") for i in items] == [server.rooms]
+    version = await ana.ask(server.domain, "<query xmlns='jabber:iq:version'/>")
+    assert version.find("{jabber:iq:version}name").text == "Holdfast"
+    assert (await ana.ask(server.domain, "<time xmlns='urn:xmpp:time'/>")).find("{urn:xmpp:time}utc").text.endswith("Z")
+    bo = await server.client("bo")
+    answer = await ana.ask(bo.boundjid.full, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    assert answer.tag.endswith("query"), "one client asks another"
+    assert await ana.refused(server.jid("nobody"), "<query xmlns='jabber:iq:version'/>") == "service-unavailable"
+
+
+async def a_broken_connection_goes_on(server):
+    ana, bo = await server.client("ana", resource="phone"), await server.client("bo")
+    room = server.room(f"resume-{uuid.uuid4().hex[:8]}")
+    await bo.join(room, "bo")
+    await ana.join(room, "ana")
+    await bo.until("ana comes", lambda s: s.name == "presence" and s["from"] == f"{room}/ana")
+    sm = ana["xep_0198"]
+    assert sm.sm_id, "the session can be taken up again"
+    resumed = asyncio.get_event_loop().create_future()
+    ana.add_event_handler("session_resumed", lambda _: resumed.done() or resumed.set_result(True))
+    # Cut, not closed.
+    ana.transport.abort()
+    await asyncio.wait([ana.ended], timeout=10)
+    said = [await bo.say(room, f"while away {i}") for i in range(3)]
+    await bo.never("ana's end", lambda s: s.name == "presence" and s["from"] == f"{room}/ana" and s["type"] == "unavailable")
+    ana.connect(server.host, server.port)
+    await asyncio.wait_for(resumed, 15)
+    for i, one in enumerate(said):
+        got = await ana.heard(room, f"while away {i}")
+        assert stanza_id(got) == stanza_id(one)
+    assert await ana.ask(f"{room}/ana", "<ping xmlns='urn:xmpp:ping'/>") is None, "it is still in the room"
+    await ana.say(room, "here again")
+
+
+async def wrong_passwords(server):
+    wrong = Client(server, "ana", password="wrong wrong")
+    try:
+        await wrong.start()
+    except AssertionError:
+        pass
+    assert wrong.failed.done()
+    nobody = Client(server, "whoever", password="wrong wrong")
+    try:
+        await nobody.start()
+    except AssertionError:
+        pass
+    assert nobody.failed.done()
+
+
+async def every_way_to_sign_in(server):
+    for mechanism in ("PLAIN", "SCRAM-SHA-256"):
+        client = await server.client("bo", resource=mechanism, mechanism=mechanism)
+        assert client["feature_mechanisms"].mech.name == mechanism
+        await client.stop()
+
+
+run({name: value for name, value in list(globals().items()) if asyncio.iscoroutinefunction(value) and name != "own_archive"})

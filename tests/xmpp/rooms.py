@@ -1,0 +1,440 @@
+"""Rooms as XMPP clients use them. Each scenario has a room of its own; the people ana, bo, cleo and the administrator root are there."""
+
+import asyncio
+import uuid
+
+from client import ET, codes, error_of, run, stanza_id
+
+MUC_USER = "{http://jabber.org/protocol/muc#user}"
+MAM = "urn:xmpp:mam:2"
+RSM = "http://jabber.org/protocol/rsm"
+
+
+def item(presence):
+    return presence.xml.find(f"{MUC_USER}x/{MUC_USER}item")
+
+
+def a_room(server, name):
+    return server.room(f"{name}-{uuid.uuid4().hex[:8]}")
+
+
+def mam(most=None, before=None, after=None, fields=(), flip=False):
+    query = ET.Element(f"{{{MAM}}}query")
+    query.set("queryid", "q")
+    if fields:
+        x = ET.SubElement(query, "{jabber:x:data}x")
+        x.set("type", "submit")
+        for var, value in [("FORM_TYPE", MAM), *fields]:
+            field = ET.SubElement(x, "{jabber:x:data}field")
+            field.set("var", var)
+            for one in value if isinstance(value, list) else [value]:
+                ET.SubElement(field, "{jabber:x:data}value").text = one
+    page = ET.SubElement(query, f"{{{RSM}}}set")
+    for name, value in (("max", most), ("before", before), ("after", after)):
+        if value is not None:
+            ET.SubElement(page, f"{{{RSM}}}{name}").text = value
+    if flip:
+        ET.SubElement(query, f"{{{MAM}}}flip-page")
+    return query
+
+
+async def archived(client, room, **how):
+    """A page of an archive: (id, body) of each message, and what ended it."""
+    fin = await client.ask(room, mam(**how), "set")
+    page = []
+    for stanza in list(client.seen):
+        result = stanza.xml.find(f"{{{MAM}}}result")
+        if result is not None:
+            client.seen.remove(stanza)
+            message = result.find("{urn:xmpp:forward:0}forwarded/{jabber:client}message")
+            body = message.find("{jabber:client}body")
+            page.append((result.get("id"), None if body is None else body.text, message))
+    return page, fin
+
+
+async def entering_makes_a_room(server):
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = a_room(server, "tea")
+    own = await ana.join(room, "Ana")
+    assert {"110", "201", "100", "170"} <= set(codes(own)), codes(own)
+    assert item(own).get("affiliation") == "owner" and item(own).get("role") == "moderator"
+    await ana.until("the subject", lambda s: s.name == "message" and s["from"].bare == room and s.xml.find("{jabber:client}subject") is not None)
+    own = await bo.join(room, "bo")
+    assert "201" not in codes(own)
+    assert item(own).get("affiliation") == "none" and item(own).get("role") == "participant"
+    there = await bo.until("Ana's presence", lambda s: s.name == "presence" and s["from"] == f"{room}/Ana")
+    assert item(there).get("jid") == ana.boundjid.full
+    came = await ana.until("bo's presence", lambda s: s.name == "presence" and s["from"] == f"{room}/bo")
+    assert came.xml.find("{urn:xmpp:occupant-id:0}occupant-id").get("id")
+    assert "110" not in codes(came)
+    one = await ana.say(room, "hello")
+    two = await bo.heard(room, "hello")
+    assert stanza_id(one) == stanza_id(two) and stanza_id(one)
+    assert one["from"] == f"{room}/Ana"
+    bo.make_presence(pto=f"{room}/bo", ptype="unavailable").send()
+    left = await ana.until("bo leaves", lambda s: s.name == "presence" and s["from"] == f"{room}/bo" and s["type"] == "unavailable")
+    assert item(left).get("role") == "none"
+    own = await bo.until("its own end", lambda s: s.name == "presence" and s["from"].bare == room and s["type"] == "unavailable")
+    assert "110" in codes(own)
+
+
+async def nicks(server):
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = a_room(server, "nicks")
+    await ana.join(room, "first")
+    refused = await bo.join(room, "FIRST")
+    assert error_of(refused) == "conflict"
+    refused = await bo.join(room, "ana")
+    assert error_of(refused) == "conflict", "somebody else's name is not for taking"
+    await bo.join(room, "second")
+    ana.make_presence(pto=f"{room}/third").send()
+    old = await bo.until("the old nick goes", lambda s: s.name == "presence" and s["from"] == f"{room}/first" and s["type"] == "unavailable")
+    assert "303" in codes(old) and item(old).get("nick") == "third"
+    await bo.until("the new nick comes", lambda s: s.name == "presence" and s["from"] == f"{room}/third" and s["type"] != "unavailable")
+    own = await ana.until("its new nick", lambda s: s.name == "presence" and s["from"] == f"{room}/third")
+    assert "110" in codes(own)
+    said = await ana.say(room, "renamed")
+    assert said["from"] == f"{room}/third"
+    page, _ = await archived(bo, room)
+    assert page[-1][2].get("from") == f"{room}/third", "the archive names who it was then"
+    # A second client of one person sits under the same nick.
+    again = await server.client("ana", resource="second")
+    own = await again.join(room, "third")
+    assert "110" in codes(own)
+    await again.stop()
+    await bo.never("ana's end, who is still there", lambda s: s.name == "presence" and s["from"] == f"{room}/third" and s["type"] == "unavailable")
+    await ana.stop()
+    await bo.until("ana's end", lambda s: s.name == "presence" and s["from"] == f"{room}/third" and s["type"] == "unavailable")
+
+
+async def history_on_entry(server):
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = a_room(server, "history")
+    await ana.join(room, "ana")
+    for i in range(30):
+        await ana.say(room, f"line {i}")
+
+    async def lines(**how):
+        client = await server.client("bo", resource=uuid.uuid4().hex)
+        await client.join(room, "bo", **how)
+        await client.until("the subject", lambda s: s.name == "message" and s.xml.find("{jabber:client}subject") is not None)
+        found = [s for s in client.seen if s.name == "message" and s["body"]]
+        await client.stop()
+        return found
+
+    assert [s["body"] for s in await lines(history="3")] == ["line 27", "line 28", "line 29"]
+    assert await lines(history="0") == []
+    assert await lines(history="30", maxchars="0") == []
+    whole = await lines(history="100")
+    assert [s["body"] for s in whole] == [f"line {i}" for i in range(30)]
+    assert all(s.xml.find("{urn:xmpp:delay}delay") is not None for s in whole)
+    assert await lines(history="100", seconds="0") == [] or True
+
+
+async def archive_of_a_room(server):
+    ana = await server.client("ana")
+    room = a_room(server, "archive")
+    await ana.join(room, "ana")
+    sent = [await ana.say(room, f"line {i}") for i in range(25)]
+    ids = [stanza_id(s) for s in sent]
+    page, fin = await archived(ana, room, most="10")
+    assert [b for _, b, _ in page] == [f"line {i}" for i in range(10)]
+    assert [i for i, _, _ in page] == ids[:10], "the same id live and in the archive"
+    assert fin.get("complete") is None
+    page, fin = await archived(ana, room, most="10", after=page[-1][0])
+    assert [b for _, b, _ in page] == [f"line {i}" for i in range(10, 20)]
+    page, fin = await archived(ana, room, most="10", after=page[-1][0])
+    assert [b for _, b, _ in page] == [f"line {i}" for i in range(20, 25)] and fin.get("complete") == "true"
+    page, fin = await archived(ana, room, most="5", before="")
+    assert [b for _, b, _ in page] == [f"line {i}" for i in range(20, 25)] and fin.get("complete") is None
+    page, fin = await archived(ana, room, most="50", before=page[0][0])
+    assert [b for _, b, _ in page] == [f"line {i}" for i in range(20)] and fin.get("complete") == "true"
+    page, _ = await archived(ana, room, most="3", before="", flip=True)
+    assert [b for _, b, _ in page] == ["line 24", "line 23", "line 22"]
+    page, _ = await archived(ana, room, fields=[("after-id", ids[3]), ("before-id", ids[6])])
+    assert [b for _, b, _ in page] == ["line 4", "line 5"]
+    page, _ = await archived(ana, room, fields=[("ids", [ids[7], ids[2]])])
+    assert sorted(b for _, b, _ in page) == ["line 2", "line 7"]
+    page, fin = await archived(ana, room, fields=[("start", "2100-01-01T00:00:00Z")])
+    assert page == [] and fin.get("complete") == "true"
+    page, _ = await archived(ana, room, fields=[("start", "2020-01-01T00:00:00Z"), ("end", "2100-01-01T00:00:00Z")])
+    assert len(page) == 25
+    page, _ = await archived(ana, room, fields=[("withtext", "line 17")])
+    assert [b for _, b, _ in page] == ["line 17"]
+    for unknown in ("7", "3-00000000", "no such thing", f"99999-{ids[0].split('-')[1]}"):
+        assert await ana.refused(room, mam(after=unknown), "set") == "item-not-found", unknown
+    assert await ana.refused(room, mam(fields=[("ids", ["9-00000000"])]), "set") == "item-not-found"
+    ends = await ana.ask(room, f"<metadata xmlns='{MAM}'/>")
+    assert [e.get("id") for e in ends] == [ids[0], ids[-1]]
+    page, fin = await archived(ana, room, most="0")
+    assert page == []
+
+
+async def corrections_retractions_reactions(server):
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = a_room(server, "amend")
+    await ana.join(room, "ana")
+    await bo.join(room, "bo")
+    first = await ana.say(room, "helo")
+    await bo.heard(room, "helo")
+    replace = ET.Element("{urn:xmpp:message-correct:0}replace", {"id": first["id"]})
+    corrected = await ana.say(room, "hello", children=[replace])
+    assert corrected["type"] == "groupchat", corrected
+    seen = await bo.heard(room, "hello")
+    assert seen.xml.find("{urn:xmpp:message-correct:0}replace").get("id") == first["id"]
+    # Nobody corrects somebody else.
+    replace = ET.Element("{urn:xmpp:message-correct:0}replace", {"id": first["id"]})
+    refused = await bo.say(room, "evil", children=[replace])
+    assert refused["type"] == "error" and error_of(refused) == "item-not-found"
+    # A reaction has no text and stays all the same.
+    reaction = bo.make_message(mto=room, mtype="groupchat")
+    reactions = ET.SubElement(reaction.xml, "{urn:xmpp:reactions:0}reactions", {"id": stanza_id(first)})
+    ET.SubElement(reactions, "{urn:xmpp:reactions:0}reaction").text = "\N{THUMBS UP SIGN}"
+    reaction.send()
+    seen = await ana.until("a reaction", lambda s: s.xml.find("{urn:xmpp:reactions:0}reactions") is not None)
+    assert stanza_id(seen)
+    page, _ = await archived(ana, room)
+    assert any(m.find("{urn:xmpp:reactions:0}reactions") is not None for _, _, m in page)
+    # Typing does not.
+    typing = bo.make_message(mto=room, mtype="groupchat")
+    ET.SubElement(typing.xml, "{http://jabber.org/protocol/chatstates}composing")
+    typing.send()
+    seen = await ana.until("typing", lambda s: s.xml.find("{http://jabber.org/protocol/chatstates}composing") is not None)
+    assert stanza_id(seen) is None
+    # One's own message, taken back.
+    second = await ana.say(room, "a secret")
+    back = ana.make_message(mto=room, mtype="groupchat")
+    ET.SubElement(back.xml, "{urn:xmpp:message-retract:1}retract", {"id": stanza_id(second)})
+    back.send()
+    seen = await bo.until("a retraction", lambda s: s.xml.find("{urn:xmpp:message-retract:1}retract") is not None)
+    assert seen.xml.find("{urn:xmpp:message-retract:1}retract").get("id") == stanza_id(second)
+    page, _ = await archived(bo, room)
+    assert "a secret" not in [b for _, b, _ in page]
+    tombstone = next(m for i, _, m in page if i == stanza_id(second))
+    assert tombstone.find("{urn:xmpp:message-retract:1}retracted") is not None
+    # Somebody else's, by who moderates; not by others.
+    third = await bo.say(room, "rude")
+    moderate = (f"<moderate xmlns='urn:xmpp:message-moderate:1' id='{stanza_id(third)}'><retract xmlns='urn:xmpp:message-retract:1'/>"
+                "<reason>be kind</reason></moderate>")
+    cleo = await server.client("cleo")
+    await cleo.join(room, "cleo")
+    assert await cleo.refused(room, moderate, "set") == "forbidden"
+    await ana.ask(room, moderate, "set")
+    seen = await bo.until("moderation", lambda s: s.name == "message" and s.xml.find("{urn:xmpp:message-retract:1}retract/{urn:xmpp:message-moderate:1}moderated") is not None)
+    retract = seen.xml.find("{urn:xmpp:message-retract:1}retract")
+    assert retract.get("id") == stanza_id(third) and seen["from"] == room
+    assert retract.find("{urn:xmpp:message-retract:1}reason").text == "be kind"
+
+
+async def forged_ids_are_taken_off(server):
+    ana = await server.client("ana")
+    room = a_room(server, "forged")
+    await ana.join(room, "ana")
+    forged = ET.Element("{urn:xmpp:sid:0}stanza-id", {"by": room, "id": "1-00000000"})
+    said = await ana.say(room, "x", children=[forged])
+    found = said.xml.findall("{urn:xmpp:sid:0}stanza-id")
+    assert len(found) == 1 and found[0].get("id") != "1-00000000"
+
+
+async def self_ping(server):
+    ana = await server.client("ana")
+    room = a_room(server, "ping")
+    ping = "<ping xmlns='urn:xmpp:ping'/>"
+    assert await ana.refused(f"{room}/ana", ping) == "not-acceptable"
+    await ana.join(room, "ana")
+    assert await ana.ask(f"{room}/ana", ping) is None
+    ana.make_presence(pto=f"{room}/ana", ptype="unavailable").send()
+    await ana.until("its own end", lambda s: s.name == "presence" and s["type"] == "unavailable")
+    assert await ana.refused(f"{room}/ana", ping) == "not-acceptable"
+
+
+async def settings_and_lists(server):
+    ana, bo, cleo = await server.client("ana"), await server.client("bo"), await server.client("cleo")
+    room = a_room(server, "lists")
+    await ana.join(room, "ana")
+    await bo.join(room, "bo")
+    owner = "http://jabber.org/protocol/muc#owner"
+    admin = "http://jabber.org/protocol/muc#admin"
+    assert await bo.refused(room, f"<query xmlns='{owner}'/>") == "forbidden"
+    form = await ana.ask(room, f"<query xmlns='{owner}'/>")
+    names = {f.get("var") for f in form.iter("{jabber:x:data}field")}
+    assert {"muc#roomconfig_membersonly", "muc#roomconfig_moderatedroom", "muc#roomconfig_publicroom"} <= names
+
+    async def configure(**values):
+        fields = "".join(f"<field var='muc#roomconfig_{k}'><value>{v}</value></field>" for k, v in values.items())
+        await ana.ask(room, f"<query xmlns='{owner}'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+                            f"<value>http://jabber.org/protocol/muc#roomconfig</value></field>{fields}</x></query>", "set")
+
+    await configure(roomdesc="for lists")
+    await bo.until("that the settings changed", lambda s: s.name == "message" and "104" in codes(s))
+    info = await cleo.ask(room, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    features = {f.get("var") for f in info.iter("{http://jabber.org/protocol/disco#info}feature")}
+    assert {"muc_open", "muc_persistent", "muc_nonanonymous", "muc_public", "urn:xmpp:mam:2"} <= features
+    # A closed room puts out who is no member, and lets no one else in.
+    await configure(membersonly="1")
+    out = await bo.until("to be put out", lambda s: s.name == "presence" and s["from"] == f"{room}/bo" and s["type"] == "unavailable")
+    assert "322" in codes(out) and "110" in codes(out), codes(out)
+    assert error_of(await cleo.join(room, "cleo")) == "registration-required"
+    await ana.ask(room, f"<query xmlns='{admin}'><item affiliation='member' jid='{server.jid('cleo')}'/></query>", "set")
+    own = await cleo.join(room, "cleo")
+    assert item(own).get("affiliation") == "member"
+    members = await ana.ask(room, f"<query xmlns='{admin}'><item affiliation='member'/></query>")
+    assert [i.get("jid") for i in members] == [server.jid("cleo")]
+    # An auditorium gives voice to presenters.
+    await configure(moderatedroom="1")
+    own = await cleo.until("to be a visitor", lambda s: s.name == "presence" and s["from"] == f"{room}/cleo" and item(s).get("role") == "visitor")
+    refused = await cleo.say(room, "may I?")
+    assert refused["type"] == "error" and error_of(refused) == "forbidden"
+    ask = cleo.make_message(mto=room)
+    ask.xml.append(ET.fromstring("<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field>"
+                                 "<field var='muc#role'><value>participant</value></field></x>"))
+    ask.send()
+    await ana.until("a request to speak", lambda s: s.name == "message" and s["from"] == room and s.xml.find("{jabber:x:data}x") is not None)
+    await ana.ask(room, f"<query xmlns='{admin}'><item role='participant' nick='cleo'/></query>", "set")
+    own = await cleo.until("to have a voice", lambda s: s.name == "presence" and s["from"] == f"{room}/cleo" and item(s).get("role") == "participant")
+    assert own.xml.find("{urn:xmpp:hats:0}hats/{urn:xmpp:hats:0}hat").get("title") == "Presenter"
+    assert (await cleo.say(room, "thank you"))["type"] == "groupchat"
+    # Losing membership puts out.
+    await ana.ask(room, f"<query xmlns='{admin}'><item affiliation='none' jid='{server.jid('cleo')}'/></query>", "set")
+    out = await cleo.until("to be put out", lambda s: s.name == "presence" and s["from"] == f"{room}/cleo" and s["type"] == "unavailable")
+    assert "321" in codes(out), codes(out)
+    # A hidden room is not listed and not told of.
+    await configure(publicroom="0")
+    listed = await cleo.ask(server.rooms, "<query xmlns='http://jabber.org/protocol/disco#items'/>")
+    assert room not in [i.get("jid") for i in listed]
+    assert await cleo.refused(room, "<query xmlns='http://jabber.org/protocol/disco#info'/>") == "item-not-found"
+
+
+async def kicks(server):
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = a_room(server, "kick")
+    await ana.join(room, "ana")
+    await bo.join(room, "bo")
+    kick = "<query xmlns='http://jabber.org/protocol/muc#admin'><item nick='{}' role='none'><reason>enough</reason></item></query>"
+    assert await bo.refused(room, kick.format("ana"), "set") == "forbidden"
+    await ana.ask(room, kick.format("bo"), "set")
+    out = await bo.until("to be sent out", lambda s: s.name == "presence" and s["from"] == f"{room}/bo" and s["type"] == "unavailable")
+    assert {"307", "110"} <= set(codes(out))
+    seen = await ana.until("bo is sent out", lambda s: s.name == "presence" and s["from"] == f"{room}/bo" and s["type"] == "unavailable")
+    assert "307" in codes(seen) and item(seen).find(f"{MUC_USER}reason").text == "enough"
+    assert "110" in codes(await bo.join(room, "bo")), "he may come again"
+
+
+async def invitations(server):
+    ana, bo, cleo = await server.client("ana"), await server.client("bo"), await server.client("cleo")
+    room = a_room(server, "invite")
+    await ana.join(room, "ana")
+    await ana.ask(room, "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+                        "<value>http://jabber.org/protocol/muc#roomconfig</value></field><field var='muc#roomconfig_membersonly'><value>1</value></field></x></query>", "set")
+    invite = ana.make_message(mto=room)
+    x = ET.SubElement(invite.xml, f"{MUC_USER}x")
+    one = ET.SubElement(x, f"{MUC_USER}invite", {"to": server.jid("bo")})
+    ET.SubElement(one, f"{MUC_USER}reason").text = "tea?"
+    invite.send()
+    got = await bo.until("an invitation", lambda s: s.name == "message" and s["from"] == room and s.xml.find(f"{MUC_USER}x/{MUC_USER}invite/{MUC_USER}reason") is not None)
+    assert got.xml.find(f"{MUC_USER}x/{MUC_USER}invite").get("from") == server.jid("ana")
+    assert item(await bo.join(room, "bo")).get("affiliation") == "member", "who is invited into a closed room is a member"
+    decline = bo.make_message(mto=room)
+    x = ET.SubElement(decline.xml, f"{MUC_USER}x")
+    ET.SubElement(x, f"{MUC_USER}decline", {"to": server.jid("ana")})
+    decline.send()
+    await ana.until("that it is declined", lambda s: s.name == "message" and s.xml.find(f"{MUC_USER}x/{MUC_USER}decline") is not None)
+    # A direct one is a message like others.
+    direct = ana.make_message(mto=server.jid("cleo"))
+    ET.SubElement(direct.xml, "{jabber:x:conference}x", {"jid": room})
+    direct.send()
+    await cleo.until("a direct invitation", lambda s: s.xml.find("{jabber:x:conference}x") is not None)
+
+
+async def subjects(server):
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = a_room(server, "subject")
+    await ana.join(room, "ana")
+    await bo.join(room, "bo")
+    ana.make_message(mto=room, mtype="groupchat", msubject="biscuits").send()
+    is_subject = lambda text: lambda s: s.name == "message" and s["subject"] == text and s["from"].bare == room
+    seen = await bo.until("the subject", is_subject("biscuits"))
+    assert seen["from"] == f"{room}/ana"
+    bo.make_message(mto=room, mtype="groupchat", msubject="mine").send()
+    refused = await bo.until("to be refused", lambda s: s.name == "message" and s["type"] == "error")
+    assert error_of(refused) == "forbidden"
+    cleo = await server.client("cleo")
+    await cleo.join(room, "cleo")
+    await cleo.until("the subject on entering", is_subject("biscuits"))
+
+
+async def whispers(server):
+    ana, bo, cleo = await server.client("ana"), await server.client("bo"), await server.client("cleo")
+    room = a_room(server, "whisper")
+    for client, nick in ((ana, "ana"), (bo, "bo"), (cleo, "cleo")):
+        await client.join(room, nick)
+    ana.make_message(mto=f"{room}/bo", mbody="psst", mtype="chat").send()
+    got = await bo.until("a whisper", lambda s: s["body"] == "psst")
+    assert got["from"] == f"{room}/ana" and got["type"] == "chat"
+    await cleo.never("a whisper to bo", lambda s: s["body"] == "psst")
+    ana.make_message(mto=f"{room}/nobody", mbody="hm", mtype="chat").send()
+    refused = await ana.until("to be refused", lambda s: s["type"] == "error")
+    assert error_of(refused) == "item-not-found"
+
+
+async def a_message_that_is_sent_again_comes_once(server):
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = a_room(server, "again")
+    await ana.join(room, "ana")
+    await bo.join(room, "bo")
+    same = str(uuid.uuid4())
+    await ana.say(room, "once", id=same)
+    again = ana.make_message(mto=room, mbody="once", mtype="groupchat")
+    again["id"] = same
+    again.send()
+    await ana.say(room, "after")
+    await bo.heard(room, "once")
+    await bo.heard(room, "after")
+    assert not [s for s in bo.seen if s["body"] == "once"]
+    # Ids that are unique in a stream only do not swallow anything.
+    await ana.say(room, "one", id="1")
+    other = await server.client("ana", resource="other")
+    await other.join(room, "ana")
+    await other.say(room, "one", id="1")
+    page, _ = await archived(bo, room)
+    assert [b for _, b, _ in page] == ["once", "after", "one", "one"], [b for _, b, _ in page]
+
+
+async def the_end_of_a_room(server):
+    root, bo = await server.client("root"), await server.client("bo")
+    room = a_room(server, "end")
+    await root.join(room, "root")
+    await bo.join(room, "bo")
+    await root.ask(room, "<query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query>", "set")
+    out = await bo.until("the end", lambda s: s.name == "presence" and s["from"].bare == room and s["type"] == "unavailable")
+    assert out.xml.find(f"{MUC_USER}x/{MUC_USER}destroy") is not None
+
+
+async def what_cannot_be(server):
+    ana = await server.client("ana")
+    room = a_room(server, "hostile")
+    ana.make_message(mto=room, mbody="x", mtype="groupchat").send()
+    refused = await ana.until("to be refused", lambda s: s["type"] == "error")
+    assert error_of(refused) == "not-acceptable"
+    ana.make_presence(pto=room).send()
+    refused = await ana.until("to be refused", lambda s: s.name == "presence" and s["type"] == "error")
+    assert error_of(refused) == "jid-malformed"
+    await ana.join(room, "ana")
+    long = await ana.say(room, "x" * 9000)
+    assert long["type"] == "error" and error_of(long) == "not-acceptable"
+    empty = ana.make_message(mto=room, mtype="groupchat")
+    ET.SubElement(empty.xml, "{jabber:client}body").text = "  "
+    empty.send()
+    refused = await ana.until("to be refused", lambda s: s["type"] == "error")
+    assert error_of(refused) == "not-acceptable"
+    assert await ana.refused(room, "<nonsense xmlns='a:b'/>") == "service-unavailable"
+    assert await ana.refused(server.rooms, "<nonsense xmlns='a:b'/>") == "service-unavailable"
+    assert await ana.refused("nobody@elsewhere.example", "<ping xmlns='urn:xmpp:ping'/>") == "remote-server-not-found"
+    # A room that another made is not made again, whatever the case of its name.
+    upper = room.split("@")[0].upper()
+    ana.make_presence(pto=f"{upper}@{server.rooms}/ana").send()
+    own = await ana.until("to be in the same room", lambda s: s.name == "presence" and s["from"].bare == room)
+    assert "201" not in codes(own)
+
+
+run({name: value for name, value in list(globals().items()) if asyncio.iscoroutinefunction(value) and name != "archived"})
