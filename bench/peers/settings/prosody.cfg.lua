@@ -22,11 +22,18 @@ http_ports = {}
 https_ports = {}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
-network_settings = { tcp_backlog = 4096 }
+network_settings = {
+	tcp_backlog = 4096,
+	-- With it, which is the default, whoever asks one thing after the other waits 40 ms for each answer.
+	nagle = false,
+}
 
 authentication = "internal_hashed"
 password_hash = "SHA-256"
 default_iteration_count = @ITERATIONS@
+
+-- The default is 64: with more people than that, each delivery asks the database for the recipient's list.
+blocklist_cache_size = 20000
 
 storage = "sql"
 sql = {

@@ -49,7 +49,7 @@ impl Kind {
         match self {
             Self::Holdfast => holdfast::populate(ground).await,
             Self::Ejabberd => ejabberd::populate(ground),
-            Self::Prosody => prosody::populate(ground),
+            Self::Prosody => prosody::populate(ground).await,
         }
     }
 

@@ -1,9 +1,11 @@
 //! Prosody of Debian 12.
 
+use crate::link::{Account, Link};
 use crate::process;
-use crate::sasl::Kept;
+use crate::sasl::{Kept, Way};
 use crate::site::{DOMAIN, Ground, PASSWORD, ROUNDS, user};
 use anyhow::Result;
+use std::net::SocketAddr;
 use std::process::Command;
 
 const SETTINGS: &str = include_str!("../../settings/prosody.cfg.lua");
@@ -23,8 +25,13 @@ pub(super) fn command(ground: &Ground) -> Command {
     command
 }
 
-/// Its tables are there once it runs.
-pub(super) fn populate(ground: &Ground) -> Result<()> {
+/// It makes its tables when it first looks for somebody.
+pub(super) async fn populate(ground: &Ground) -> Result<()> {
+    let (address, domain) = (SocketAddr::from(([127, 0, 0, 1], ground.port)), DOMAIN.to_owned());
+    let nobody = Account { address, domain, user: "nobody".to_owned(), password: String::new(), way: Way::Scram };
+    if let Ok(link) = Link::open(&nobody).await {
+        link.close().await;
+    }
     let kept = Kept::of(PASSWORD, SALT.as_bytes(), ROUNDS)?;
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let (stored, server) = (hex(&kept.stored), hex(&kept.server));
