@@ -86,7 +86,7 @@ impl Audience {
         Ok(Mouth { who, room, writer: occupant.writer.clone() })
     }
 
-    /// Everybody enters a room, though he is in none yet: `who` that of his number.
+    /// Sends for each what `text` has for him.
     pub(crate) async fn send_each(&self, text: impl Fn(usize) -> String) -> Result<()> {
         for (who, occupant) in self.occupants.iter().enumerate() {
             occupant.writer.send(&text(who)).await?;

@@ -26,12 +26,15 @@ pub(crate) fn count(number: u64) -> f64 {
     number as f64
 }
 
+/// Values of one figure: by server, by run.
+type Values = BTreeMap<String, BTreeMap<usize, f64>>;
+
 /// Everything of every run.
 #[derive(Debug)]
 pub(crate) struct Report {
     servers: Vec<String>,
-    /// By figure, in the order in which they came first; by server; by run.
-    figures: Vec<(Figure, BTreeMap<String, BTreeMap<usize, f64>>)>,
+    /// In the order in which they came first.
+    figures: Vec<(Figure, Values)>,
     /// What could not be measured.
     failures: Vec<(usize, String, &'static str, String)>,
 }
@@ -95,7 +98,7 @@ impl Report {
         self.failures.push((run, server.to_owned(), what, why));
     }
 
-    fn ratio(values: &BTreeMap<String, BTreeMap<usize, f64>>, first: &str, other: &str) -> Option<Middle> {
+    fn ratio(values: &Values, first: &str, other: &str) -> Option<Middle> {
         let (first, other) = (values.get(first)?, values.get(other)?);
         let of_run = |(run, value): (&usize, &f64)| Some(value / other.get(run).filter(|v| **v > 0.0)?);
         Middle::of(first.iter().filter_map(of_run).collect())

@@ -5,6 +5,7 @@ use crate::board::Board;
 use anyhow::Result;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Tasks that send at a rate: one that a slow connection holds up shall not hold up everybody.
@@ -12,26 +13,36 @@ const PACERS: usize = 8;
 
 /// Everybody speaks whenever his window allows it, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Closed(JoinSet<Result<()>>);
+pub(crate) struct Closed {
+    talking: JoinSet<Result<()>>,
+    over: watch::Sender<bool>,
+}
 
 impl Closed {
     pub(crate) fn start(board: &Arc<Board>, mouths: Vec<Mouth>) -> Self {
         let mut talking = JoinSet::new();
+        let (over, is_over) = watch::channel(false);
         for mouth in mouths {
-            let board = Arc::clone(board);
+            let (board, mut is_over) = (Arc::clone(board), is_over.clone());
             talking.spawn(async move {
                 loop {
-                    board.turn(mouth.who).await?;
+                    tokio::select! {
+                        biased;
+                        _ = is_over.changed() => return Ok(()),
+                        turn = board.turn(mouth.who) => turn?,
+                    }
                     mouth.say(board.due(mouth.who, Instant::now())?).await?;
                 }
             });
         }
-        Self(talking)
+        Self { talking, over }
     }
 
-    /// Everybody falls silent.
+    /// Everybody falls silent, but not in the middle of a word: half a stanza would end the stream.
     pub(crate) async fn stop(mut self) {
-        self.0.shutdown().await;
+        let _ = self.over.send(true);
+        let ending = async { while self.talking.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(30), ending).await;
     }
 }
 

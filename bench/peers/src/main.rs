@@ -43,7 +43,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Measure, and print a table
-    Run(Run),
+    Run(Box<Run>),
     /// Print the settings that the servers are given
     Settings,
 }

@@ -71,8 +71,11 @@ impl Hash {
     }
 }
 
+/// What a key is derived from: hash, salt, rounds, password.
+type Origin = (Hash, Vec<u8>, u32, String);
+
 /// Keys that were derived: a client keeps them, and the generator's thousands of rounds are no server's work.
-static DERIVED: LazyLock<Mutex<HashMap<(Hash, Vec<u8>, u32, String), Vec<u8>>>> = LazyLock::new(Mutex::default);
+static DERIVED: LazyLock<Mutex<HashMap<Origin, Vec<u8>>>> = LazyLock::new(Mutex::default);
 
 /// The salted password, derived once.
 fn salted(hash: Hash, password: &str, salt: &[u8], rounds: u32) -> Result<Vec<u8>> {
