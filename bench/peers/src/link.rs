@@ -181,7 +181,8 @@ impl Link {
             let entered = Entered { took: begun.elapsed(), bytes: self.bytes - before };
             if new {
                 let usual = "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query>";
-                self.ask(room, "set", usual, |_| {}).await?;
+                // Refused where somebody else made it in the same moment.
+                let _ = self.ask(room, "set", usual, |_| {}).await;
             }
             anyhow::Ok(entered)
         };
@@ -232,7 +233,7 @@ fn is_from_room(stanza: &[u8], room: &str) -> bool {
 }
 
 fn has_status(stanza: &[u8], code: &str) -> bool {
-    has(stanza, &format!("'{code}'")) || has(stanza, &format!("\"{code}\""))
+    has(stanza, &format!("code='{code}'")) || has(stanza, &format!("code=\"{code}\""))
 }
 
 /// The answer to a ping.

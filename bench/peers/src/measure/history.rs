@@ -115,7 +115,7 @@ async fn read(link: &mut Link, ids: &[String], random: bool, who: usize, length:
     let room = room(format!("{NAME}0"));
     let mut taken = Vec::new();
     // A small generator of our own, so that every server is asked for the same places.
-    let mut state = 0x2545_F491_4F6C_DD1D_u64.wrapping_add(who as u64 * 0x9E37_79B9_7F4A_7C15);
+    let mut state = 0x2545_F491_4F6C_DD1D_u64.wrapping_add((who as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let until = Instant::now() + length;
     while Instant::now() < until {
         state ^= state << 13;
