@@ -183,7 +183,13 @@ async fn one(
     for what in wanted {
         eprintln!("  {}", what.name());
         match what.measure(&mut site, sizes).await {
-            Ok(figures) => report.add(number, kind.name(), figures),
+            Ok(figures) => {
+                // At once, because a run takes long and may be ended.
+                for figure in &figures {
+                    eprintln!("    {}: {:.2} {}", figure.name, figure.value, figure.unit);
+                }
+                report.add(number, kind.name(), figures);
+            }
             Err(e) => {
                 eprintln!("    {e:#}");
                 report.failed(number, kind.name(), what.name(), format!("{e:#}"));

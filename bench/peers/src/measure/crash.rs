@@ -93,8 +93,8 @@ async fn server(site: &mut Site, sizes: &Sizes) -> Result<Vec<Figure>> {
 
 async fn database(site: &mut Site, sizes: &Sizes) -> Result<Vec<Figure>> {
     let talk = Talk::start(site, sizes, "lost").await?;
-    let killed = Instant::now();
     site.kill_database();
+    let killed = Instant::now();
     tokio::time::sleep(AWAY).await;
     site.start_database()?;
     let back = Instant::now();
