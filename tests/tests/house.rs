@@ -26,6 +26,7 @@ const FLOORS: [(&str, u8); 17] = [
     ("holdfast", 6),
     ("holdfast-tests", 7),
     ("holdfast-bench", 7),
+    ("holdfast-peers", 7),
 ];
 
 /// What the pure crate may use: nothing that reads a clock, draws chance, or does I/O.

@@ -1,0 +1,53 @@
+//! Memory of connections that do nothing: signed in alone, and then each in a room of ten.
+
+use super::Sizes;
+use crate::audience::{Audience, Deaf, Seat};
+use crate::figures::{Figure, count};
+use crate::sasl::Way;
+use crate::site::{Site, room};
+use anyhow::Result;
+use std::sync::Arc;
+use std::time::Duration;
+
+const WHAT: &str = "memory";
+/// Occupants of a room.
+const IN_EACH: usize = 10;
+/// Connections that come first and go again, so that what a server takes once is not counted to those that follow.
+const BEFORE: usize = 50;
+/// What a server has only borrowed is given back within this.
+const REST: Duration = Duration::from_secs(3);
+
+pub(crate) async fn measure(site: &mut Site, sizes: &Sizes) -> Result<Vec<Figure>> {
+    let seat = |n: usize| Seat { account: site.account(n, Way::Scram), room: None };
+    Audience::gather((0..BEFORE).map(seat).collect(), &Arc::new(Deaf)).await?.leave().await?;
+    let rest = async || {
+        site.settle().await;
+        tokio::time::sleep(REST).await;
+        site.memory()
+    };
+    let before = rest().await;
+    let audience = Audience::gather((0..sizes.idle).map(seat).collect(), &Arc::new(Deaf)).await?;
+    let connected = rest().await;
+    let enter = |n: usize| {
+        let room = room(format!("idle{}", n / IN_EACH));
+        format!(
+            "<presence to='{room}/n{n}'><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>"
+        )
+    };
+    audience.send_each(enter).await?;
+    let entered = rest().await;
+    audience.ensure_all_there()?;
+    let each = |after: u64, before: u64| (count(after) - count(before)) / count(sizes.idle as u64);
+    let figure = |name: &str, unit, value| Figure::new(WHAT, name, unit, value);
+    let figures = vec![
+        figure("from the start to an answer", "s", site.ready_after.as_secs_f64()),
+        figure("server, nobody there", "MiB", count(before.0) / 1_024.0),
+        figure("server, of an idle connection", "KiB", each(connected.0, before.0)),
+        figure("server, of being in a room of ten", "KiB", each(entered.0, connected.0)),
+        figure("PostgreSQL, of an idle connection", "KiB", each(connected.1, before.1)),
+        figure("connections", "connections", count(sizes.idle as u64)),
+    ];
+    audience.leave().await?;
+    site.settle().await;
+    Ok(figures)
+}
