@@ -47,6 +47,7 @@ impl El {
     }
 
     /// With an element after what is in it.
+    #[allow(clippy::needless_pass_by_value, reason = "it is written here and done with")]
     pub(crate) fn child(mut self, child: El) -> Self {
         child.write_to(&mut self.content);
         self

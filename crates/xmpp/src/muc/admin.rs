@@ -198,9 +198,9 @@ impl Session {
         let role = room::Role::Presenter;
         let change = changes.entry(role).or_insert_with(|| RoleChange { role, added: vec![], removed: vec![] });
         if wanted == "participant" {
-            change.added.push(who)
+            change.added.push(who);
         } else {
-            change.removed.push(who)
+            change.removed.push(who);
         }
         Ok(())
     }

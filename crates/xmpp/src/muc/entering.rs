@@ -58,7 +58,7 @@ impl Session {
         let wanted = self.check_nick(nick)?;
         let (room, created) = match room {
             Some(room) => (room, false),
-            None => (self.make_room(node).await?, true),
+            None => self.make_room(node).await?,
         };
         // Whoever enters again has perhaps missed that he was still there.
         let again = self.inside.get(&room).map(|inside| inside.nick.clone());
@@ -137,8 +137,8 @@ impl Session {
         self.door.occupants.sit(room, nick, self.user(), seat)
     }
 
-    /// A room of the name that its address stands for, in the category for such rooms.
-    async fn make_room(&mut self, node: &str) -> Result<RoomId, StanzaError> {
+    /// A room of the name that its address stands for, in the category for such rooms; and whether it was made by this.
+    async fn make_room(&mut self, node: &str) -> Result<(RoomId, bool), StanzaError> {
         let Some(category) = self.door.category() else {
             return Err(
                 StanzaError::cancel("item-not-found").because("there is no such room, and none can be made this way")
@@ -158,7 +158,7 @@ impl Session {
             presenters: Vec::new(),
         };
         match self.door.chat.add_room(&self.caller, new, Mode::Do).await {
-            Ok(Outcome::Done(view)) => Ok(view.room.id),
+            Ok(Outcome::Done(view)) => Ok((view.room.id, true)),
             Ok(Outcome::Would(_)) => Err(StanzaError::wait("internal-server-error")),
             // Somebody else made it in this moment; or there is one that this person must not know of.
             Err(ChatError::Conflict(why)) => {
@@ -167,7 +167,7 @@ impl Session {
                     let directory = self.door.chat.directory();
                     standing::of_id(&directory, self.user(), *id).is_some_and(|s| s.role != standing::Role::None)
                 });
-                mine.ok_or_else(|| StanzaError::auth("registration-required").because(why))
+                mine.map(|id| (id, false)).ok_or_else(|| StanzaError::auth("registration-required").because(why))
             }
             Err(ChatError::Unknown(_) | ChatError::Forbidden(_)) => {
                 let why = "there is no such room, and you may not make one";

@@ -16,7 +16,7 @@ use minidom::Element;
 
 impl Session {
     /// A message to a room itself that is no room message.
-    pub(crate) async fn to_room(&mut self, room: Option<RoomId>, element: &Element) {
+    pub(crate) async fn aside(&mut self, room: Option<RoomId>, element: &Element) {
         let Some(room) = room else {
             return self.refuse("message", element, &StanzaError::cancel("item-not-found"));
         };
@@ -44,9 +44,8 @@ impl Session {
                 .attr("to")
                 .and_then(|to| Jid::new(to).ok())
                 .ok_or_else(|| StanzaError::modify("jid-malformed"))?;
-            let who = match self.door.domains.target(&self.door.chat.directory(), &to) {
-                Target::Person(Some(who), _) => who,
-                _ => return Err(StanzaError::cancel("item-not-found").because(format!("nobody here is {to}"))),
+            let Target::Person(Some(who), _) = self.door.domains.target(&self.door.chat.directory(), &to) else {
+                return Err(StanzaError::cancel("item-not-found").because(format!("nobody here is {to}")));
             };
             self.let_in(room, who).await?;
             let reason = child_text(invite, "reason", ns::MUC_USER);

@@ -39,7 +39,7 @@ impl Session {
         }
         match target {
             Target::Room(room, _, Some(nick)) => self.whisper(room, &nick, &element),
-            Target::Room(room, _, None) => self.to_room(room, &element).await,
+            Target::Room(room, _, None) => self.aside(room, &element).await,
             Target::Person(Some(who), resource) => self.speak_to(who, resource.as_deref(), &element).await,
             Target::Person(None, _) => self.refuse("message", &element, &StanzaError::unavailable()),
             Target::Server | Target::Rooms => self.refuse("message", &element, &StanzaError::unavailable()),

@@ -259,11 +259,13 @@ async fn patiently(work: impl Future<Output = io::Result<()>>) -> io::Result<()>
 
 impl Out {
     /// A stanza.
+    #[allow(clippy::needless_pass_by_value, reason = "it is written here and done with")]
     pub(crate) fn stanza(stanza: impl ToString) -> Out {
         Out::Stanza(Bytes::from(stanza.to_string()))
     }
 
     /// Another element.
+    #[allow(clippy::needless_pass_by_value, reason = "as above")]
     pub(crate) fn element(element: impl ToString) -> Out {
         Out::Element(Bytes::from(element.to_string()))
     }

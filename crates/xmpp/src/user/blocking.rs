@@ -28,7 +28,7 @@ impl Session {
         let now = self.door.chat.now();
         let items = jids.iter().map(|jid| (jid.clone(), now, String::new())).collect();
         self.door.chat.keep_items(self.user(), LIST, items, BLOCKED).await?;
-        self.tell_own(El::of(ns::BLOCK, "block").children(jids.iter().map(|j| El::new("item").attr("jid", j))));
+        self.tell_own(&El::of(ns::BLOCK, "block").children(jids.iter().map(|j| El::new("item").attr("jid", j))));
         Ok(None)
     }
 
@@ -40,11 +40,11 @@ impl Session {
         } else {
             self.door.chat.drop_items(self.user(), LIST, jids.clone()).await?;
         }
-        self.tell_own(El::of(ns::BLOCK, "unblock").children(jids.iter().map(|j| El::new("item").attr("jid", j))));
+        self.tell_own(&El::of(ns::BLOCK, "unblock").children(jids.iter().map(|j| El::new("item").attr("jid", j))));
         Ok(None)
     }
 
-    fn tell_own(&self, payload: El) {
+    fn tell_own(&self, payload: &El) {
         for resource in self.door.resources.of(self.user()) {
             let id = format!("block-{}", uuid::Uuid::new_v4().simple());
             let push = El::new("iq").attr("to", &resource.jid).attr("type", "set").attr("id", id);

@@ -36,7 +36,7 @@ impl Session {
             self.see_others(&contacts);
             self.tell_requests().await;
         }
-        if first && priority >= 0 || before.priority < 0 && priority >= 0 {
+        if priority >= 0 && (first || before.priority < 0) {
             self.give_what_waited().await;
         }
     }
