@@ -86,7 +86,13 @@ pub async fn in_sync(lab: &Lab, primary: &str) -> Result<()> {
 pub async fn under_load(lab: &mut Lab, what: &str, work: impl AsyncFnOnce(&mut Lab) -> Result<()>) -> Result<()> {
     println!("=== {what}");
     let begun = Instant::now();
-    let load = lab.begin(RATE).await?;
+    let load = loop {
+        match lab.begin(RATE).await {
+            // The servers may just be about to take clients.
+            Err(_) if begun.elapsed() < LIMIT => tokio::time::sleep(Duration::from_millis(200)).await,
+            begun => break begun?,
+        }
+    };
     load.wait_for(20, LIMIT).await?;
     work(lab).await?;
     load.wait_for(20, LIMIT).await?;

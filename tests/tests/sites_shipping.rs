@@ -34,6 +34,15 @@ fn what_lies_on_the_share_is_looked_after() {
         println!("f28: {:.1} s", begun.elapsed().as_secs_f64());
         f25_the_share_is_away(lab).await?;
         println!("f25: {:.1} s", begun.elapsed().as_secs_f64());
+        Ok(())
+    });
+}
+
+#[test]
+fn old_log_goes_and_what_was_proven_stays_known() {
+    in_lab(async |lab| {
+        let begun = Instant::now();
+        switch(lab, ENOUGH).await?;
         an_agent_that_is_started_again_goes_on_where_it_was(lab).await?;
         println!("restart: {:.1} s", begun.elapsed().as_secs_f64());
         f36_old_log_goes_only_when_nobody_may_need_it(lab).await?;
@@ -272,6 +281,11 @@ async fn f36_by_itself_it_goes_too_and_a_failover_lacks_nothing(lab: &mut Lab) -
     ensure!(old.iter().all(|object| !object.exists()), "some stayed of {old:?}");
     ensure!(rest.iter().all(|object| object.exists()), "some went of {rest:?}");
     ensure!(lab.holdfast(["shipping", "verify"]).await?["holds"] == true);
+    // They were ended with the site before.
+    for server in ["atl-cs-001", "atl-cs-002"] {
+        lab.start_again(server, None).await?;
+    }
+    in_sync(lab, "atl-db-1").await?;
     under_load(lab, "a site is lost after its old log went", async |lab| {
         lab.kill("atl")?;
         fail_over(lab, 1_000).await?;
