@@ -1,6 +1,7 @@
 //! XMPP, end to end: the real server and slixmpp. The scenarios are in `tests/xmpp`; each has a server of its own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use holdfast_tests::server::Server;
 use holdfast_tests::xmpp::{scenario, scenarios, serve};
 use tempfile::tempdir;
 
@@ -50,6 +51,33 @@ scenarios! {
     }
 }
 
+#[test]
+fn passwords_go_over_tls_alone_unless_it_is_said_otherwise() {
+    let dir = tempdir().unwrap();
+    let server = serve(&dir.path().join("data"), &[("XMPP__PLAINTEXT", "false")]);
+    let address = server.xmpp.clone().unwrap();
+    scenario("people", "over_tls", &address, &server);
+    assert!(server.stop().success());
+}
+
+/// The settings that cannot be together are refused before anything starts, and say what would do.
+#[test]
+fn a_door_that_would_show_passwords_is_not_opened() {
+    let dir = tempdir().unwrap();
+    let data = dir.path().join("data");
+    for (settings, says) in [
+        (vec![("XMPP__LISTEN", "0.0.0.0:0"), ("XMPP__DOMAIN", "example.org"), ("XMPP__PLAINTEXT", "true")], "xmpp.plaintext"),
+        (vec![("XMPP__LISTEN", "127.0.0.1:0")], "xmpp.domain"),
+        (vec![("XMPP__LISTEN", "somewhere"), ("XMPP__DOMAIN", "example.org")], "listen must be empty or ADDRESS:PORT"),
+        (vec![("XMPP__DOMAIN", "example.org"), ("XMPP__CERTIFICATE", "cert.pem")], "xmpp.key"),
+        (vec![("XMPP__DOMAIN", "ex ample"), ("XMPP__LISTEN", "127.0.0.1:0")], "no domain"),
+        (vec![("XMPP__DOMAIN", "a.example"), ("XMPP__ROOMS_DOMAIN", "a.example")], "must differ"),
+    ] {
+        let said = Server::try_start(&data, &settings).map(|_| ()).unwrap_err();
+        assert!(said.contains(says), "{settings:?}: {said}");
+    }
+}
+
 fn plays(file: &str, name: &str) {
     let dir = tempdir().unwrap();
     let server = serve(&dir.path().join("data"), &[]);
@@ -62,7 +90,8 @@ fn plays(file: &str, name: &str) {
 fn every_scenario_is_played() {
     for (file, names) in THERE {
         let mut there = scenarios(file);
-        there.retain(|name| !names.contains(&name.as_str()));
+        // One needs a server of another kind.
+        there.retain(|name| !names.contains(&name.as_str()) && name != "over_tls");
         assert!(there.is_empty(), "tests/xmpp/{file}.py has scenarios that no test plays: {there:?}");
     }
 }
