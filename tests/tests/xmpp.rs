@@ -1,8 +1,8 @@
 //! XMPP, end to end: the real server and slixmpp. The scenarios are in `tests/xmpp`; each has a server of its own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use holdfast_tests::server::Server;
 use holdfast_tests::pool::{PASSWORD, Plan, Pool};
+use holdfast_tests::server::Server;
 use holdfast_tests::wait::until;
 use holdfast_tests::xmpp::{SETTINGS, play, scenario, scenarios, serve};
 use std::time::Duration;
@@ -56,6 +56,10 @@ scenarios! {
         wrong_passwords,
         every_way_to_sign_in,
     }
+    hostile {
+        before_signing_in,
+        after_signing_in,
+    }
 }
 
 #[test]
@@ -107,13 +111,24 @@ fn whoever_is_moved_to_another_server_is_put_out_of_his_rooms_with_the_reason() 
     });
 }
 
+#[test]
+fn whoever_does_not_sign_in_is_let_go() {
+    let dir = tempdir().unwrap();
+    let server = serve(&dir.path().join("data"), &[("XMPP__SIGN_IN_SECONDS", "1")]);
+    let address = server.xmpp.clone().unwrap();
+    scenario("hostile", "whoever_does_not_sign_in_is_let_go", &address, &server);
+}
+
 /// The settings that cannot be together are refused before anything starts, and say what would do.
 #[test]
 fn a_door_that_would_show_passwords_is_not_opened() {
     let dir = tempdir().unwrap();
     let data = dir.path().join("data");
     for (settings, says) in [
-        (vec![("XMPP__LISTEN", "0.0.0.0:0"), ("XMPP__DOMAIN", "example.org"), ("XMPP__PLAINTEXT", "true")], "xmpp.plaintext"),
+        (
+            vec![("XMPP__LISTEN", "0.0.0.0:0"), ("XMPP__DOMAIN", "example.org"), ("XMPP__PLAINTEXT", "true")],
+            "xmpp.plaintext",
+        ),
         (vec![("XMPP__LISTEN", "127.0.0.1:0")], "xmpp.domain"),
         (vec![("XMPP__LISTEN", "somewhere"), ("XMPP__DOMAIN", "example.org")], "listen must be empty or ADDRESS:PORT"),
         (vec![("XMPP__DOMAIN", "example.org"), ("XMPP__CERTIFICATE", "cert.pem")], "xmpp.key"),
@@ -123,6 +138,14 @@ fn a_door_that_would_show_passwords_is_not_opened() {
         let said = Server::try_start(&data, &settings).map(|_| ()).unwrap_err();
         assert!(said.contains(says), "{settings:?}: {said}");
     }
+}
+
+#[test]
+fn in_a_crowd_coming_is_not_told() {
+    let dir = tempdir().unwrap();
+    let server = serve(&dir.path().join("data"), &[("LIMITS__ROSTER", "3")]);
+    let address = server.xmpp.clone().unwrap();
+    scenario("rooms", "a_crowd", &address, &server);
 }
 
 fn plays(file: &str, name: &str) {
@@ -137,8 +160,9 @@ fn plays(file: &str, name: &str) {
 fn every_scenario_is_played() {
     for (file, names) in THERE {
         let mut there = scenarios(file);
-        // One needs a server of another kind.
-        there.retain(|name| !names.contains(&name.as_str()) && name != "over_tls");
+        // Some need a server of another kind.
+        let apart = ["over_tls", "a_crowd", "whoever_does_not_sign_in_is_let_go"];
+        there.retain(|name| !names.contains(&name.as_str()) && !apart.contains(&name.as_str()));
         assert!(there.is_empty(), "tests/xmpp/{file}.py has scenarios that no test plays: {there:?}");
     }
 }

@@ -450,6 +450,27 @@ async def the_web_and_xmpp_in_one_room(server):
     assert original is not None and sent
 
 
+async def a_crowd(server):
+    """In a room of more people than the roster limit (3 here) coming is not told, what is said is, and nobody stays as a ghost."""
+    room = a_room(server, "crowd")
+    names = ["ana", "bo", "cleo", "dora", "emil", "fred"]
+    clients = []
+    for name in names:
+        client = await server.client(name)
+        assert "110" in codes(await client.join(room, name))
+        clients.append(client)
+    first, last = clients[0], clients[-1]
+    await last.never("who is there", lambda s: s.name == "presence" and s["from"].bare == room)
+    said = await last.say(room, "can you hear me?")
+    for client in clients[:-1]:
+        assert stanza_id(await client.heard(room, "can you hear me?")) == stanza_id(said)
+    for client in clients[1:5]:
+        await client.stop()
+    # There are two again, fewer than four fifths of the limit: everybody is told who is there.
+    await first.until("fred, of whom it was not told", lambda s: s.name == "presence" and s["from"] == f"{room}/fred" and s["type"] == "available")
+    await last.until("ana, of whom it was not told", lambda s: s.name == "presence" and s["from"] == f"{room}/ana" and s["type"] == "available")
+
+
 async def what_cannot_be(server):
     ana = await server.client("ana")
     room = a_room(server, "hostile")

@@ -45,7 +45,7 @@ pub enum Event {
         /// The entry that live events go on from.
         head: Seq,
     },
-    /// People came and went. Not sent while the roster is limited, except for the change of that itself.
+    /// People came and went. Not sent while the roster is limited, except for the change of that itself, which alone is sent to XMPP as well.
     Presence {
         /// The room.
         room: RoomId,

@@ -247,7 +247,7 @@ impl Hub {
         let joined =
             if changed && !limited { live.people.values().map(|p| p.person.clone()).collect() } else { joined };
         let event = Shared::new(Event::Presence { room, joined, left, count, limited });
-        for connection in live.connections.values().filter(|c| c.wire == Wire::Json && Some(c.id) != but) {
+        for connection in live.connections.values().filter(|c| (c.wire == Wire::Json || changed) && Some(c.id) != but) {
             connection.outbox.push(&event);
         }
     }

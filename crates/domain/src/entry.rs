@@ -36,7 +36,7 @@ pub struct Entry {
 impl Entry {
     /// A few letters that tell this entry from another that had its number and was lost with a database: a part of its hash.
     pub fn mark(&self) -> String {
-        self.hash.to_string().chars().take(8).collect()
+        self.hash.short()
     }
 
     /// The moment that people are shown: when an imported message was said, otherwise when the log took the entry.

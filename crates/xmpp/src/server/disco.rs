@@ -44,7 +44,6 @@ pub(crate) const ACCOUNT: &[&str] = &[
     "http://jabber.org/protocol/pubsub#retract-items",
     "http://jabber.org/protocol/pubsub#retrieve-items",
     ns::BOOKMARKS_1_COMPAT,
-    "urn:xmpp:pep-vcard-conversion:0",
 ];
 
 /// A description of something: its identities (category, kind, name) and features.

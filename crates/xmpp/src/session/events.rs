@@ -26,8 +26,13 @@ impl Session {
                 }
                 Event::Entry(view) => self.entry(&shared, view),
                 Event::Others { room, came, went } => self.others(*room, came, went),
+                // What happened while coming and going was not told is told now.
+                Event::Presence { room, limited: false, .. } => self.tell_all_who_are_there(*room),
+                Event::Presence { .. } => {}
                 Event::Typing { room, person } => {
-                    if let Some(inside) = self.inside.get(room).filter(|_| !self.inactive) {
+                    // Who writes over XMPP is told of by his own client's words.
+                    let over_xmpp = self.door.occupants.all(*room).iter().any(|o| o.user == person.id);
+                    if let Some(inside) = self.inside.get(room).filter(|_| !self.inactive && !over_xmpp) {
                         let jid = inside.jid.clone();
                         let bytes = shared.encoded(Wire::Xmpp, |_| bytes_of(&typing(&jid, *room, person)));
                         self.push(Out::Stanza(bytes));
@@ -40,7 +45,6 @@ impl Session {
                 Event::Joined { .. }
                 | Event::Cut { .. }
                 | Event::Gap { .. }
-                | Event::Presence { .. }
                 | Event::Read { .. }
                 | Event::RoomsChanged
                 | Event::Feed { .. } => {}
@@ -81,6 +85,16 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Tells the client of everybody in a room but itself.
+    pub(crate) fn tell_all_who_are_there(&mut self, room: RoomId) {
+        let Some(inside) = self.inside.get(&room).cloned() else { return };
+        let door = self.door.clone();
+        for presence in door.occupants_of(room, &inside.jid, &inside.nick) {
+            self.tell(presence);
+        }
+        self.others(room, &door.chat.others_in(room), &[]);
     }
 
     fn others(&mut self, room: RoomId, came: &[holdfast_chat::view::Person], went: &[holdfast_chat::view::Person]) {
