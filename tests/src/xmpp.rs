@@ -2,6 +2,7 @@
 
 use crate::cli::{run_with_input, workspace};
 use crate::server::Server;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -55,20 +56,59 @@ pub fn python() -> PathBuf {
 /// # Panics
 /// When it fails; what it printed is in the message.
 pub fn scenario(file: &str, name: &str, address: &str, server: &Server) {
+    let played = play(file, name, address, &[("HOLDFAST_HTTP", &server.address)], |_| {});
+    if let Err(said) = played {
+        panic!("{said}\nthe server said:\n{}", server.log());
+    }
+}
+
+/// As [`scenario`], with more in its environment; `does` is told what it asks for by lines `do WHAT`.
+///
+/// # Errors
+/// What it printed, if it fails.
+///
+/// # Panics
+/// When it cannot be run at all.
+pub fn play(
+    file: &str,
+    name: &str,
+    address: &str,
+    environment: &[(&str, &str)],
+    mut does: impl FnMut(&str),
+) -> Result<(), String> {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, "5222"));
     let script = workspace().join("tests/xmpp").join(file).with_extension("py");
-    let ran = Command::new(python())
+    let mut child = Command::new(python())
         .arg(script)
         .args([name, host, port, DOMAIN, ROOMS])
-        .env("HOLDFAST_HTTP", &server.address)
+        .envs(environment.iter().copied())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap_or_else(|e| panic!("{e}"));
-    let said = String::from_utf8_lossy(&ran.stdout);
-    let log = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{said}\n{log}\nthe server said:\n{}", server.log());
-    assert!(said.contains(&format!("ok {name}")), "{said}\n{log}");
+    // Read beside the other, or one could stand in its way.
+    let mut log = child.stderr.take();
+    let log = std::thread::spawn(move || {
+        let mut text = String::new();
+        log.as_mut().map(|log| log.read_to_string(&mut text));
+        text
+    });
+    let mut said = String::new();
+    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()).map_while(Result::ok) {
+        if let Some(what) = line.strip_prefix("do ") {
+            does(what);
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    let ended = child.wait().unwrap_or_else(|e| panic!("{e}"));
+    let log = log.join().unwrap_or_default();
+    match ended.success() && said.contains(&format!("ok {name}")) {
+        true => Ok(()),
+        false => Err(format!("{said}\n{log}")),
+    }
 }
 
 /// The scenarios that a file has.

@@ -6,69 +6,40 @@
     reason = "a test that cannot go on has failed, and says what it measured"
 )]
 
-use holdfast_tests::cli::{self, Ran};
+use holdfast_private_s3::S3;
+use holdfast_tests::cli;
+use holdfast_tests::lab::OwnLab;
 use holdfast_tests::wait::until;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// For a lab to come up or to go, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(170);
 
-/// A lab of a test's own, of which nothing stays.
-struct OwnLab(TempDir);
-
-impl OwnLab {
-    fn new() -> Self {
-        Self(TempDir::with_prefix("holdfast-lab-").unwrap())
-    }
-
-    /// Where the lab is; not there until it is up.
-    fn dir(&self) -> String {
-        self.0.path().join("lab").display().to_string()
-    }
-
-    fn run(&self, verb: &[&str]) -> Ran {
-        let dir = self.dir();
-        let words = [&["lab"], verb, &["--dir", &dir, "--json"]].concat();
-        cli::run(&words)
-    }
-
-    /// The whole story, with what was measured.
-    fn demo(&self, options: &[&str]) -> Value {
-        open_to_everybody(self.0.path());
-        let ran = self.run(&[&["demo", "--seconds", "4", "--rate", "200"], options].concat());
-        println!("{}", ran.err);
-        assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
-        let said = ran.json();
-        println!("{}", serde_json::to_string_pretty(&said).unwrap());
-        assert!(!Path::new(&self.dir()).exists(), "something of the lab is left");
-        assert!(processes_of(&self.dir()).is_empty(), "a process of the lab is left");
-        assert_eq!((&said["duplicated"], &said["reordered"]), (&0.into(), &0.into()), "{said}");
-        let number = |field: &str| said[field].as_u64().unwrap_or_else(|| panic!("{field} of {said}"));
-        assert!(number("lost") <= number("loss_shown"), "{said}");
-        assert!(number("acknowledged") > 20, "{said}");
-        let steps: Vec<&str> = said["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
-        assert!(steps.contains(&"promote"), "{steps:?}");
-        said
-    }
+/// The whole story, with what was measured.
+fn demo(options: &[&str]) -> Value {
+    demo_with(options, &[])
 }
 
-impl Drop for OwnLab {
-    fn drop(&mut self) {
-        if Path::new(&self.dir()).exists() {
-            self.run(&["down"]);
-        }
-    }
-}
-
-/// PostgreSQL does not run as root: what root makes here, another user has to reach.
-fn open_to_everybody(dir: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+fn demo_with(options: &[&str], variables: &[(String, String)]) -> Value {
+    let lab = OwnLab::new();
+    let ran = lab.run_with(&[&["demo", "--seconds", "4", "--rate", "200"], options].concat(), variables);
+    println!("{}", ran.err);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
+    let said = ran.json();
+    println!("{}", serde_json::to_string_pretty(&said).unwrap());
+    assert!(!Path::new(&lab.dir()).exists(), "something of the lab is left");
+    assert!(processes_of(&lab.dir()).is_empty(), "a process of the lab is left");
+    assert_eq!((&said["duplicated"], &said["reordered"]), (&0.into(), &0.into()), "{said}");
+    let number = |field: &str| said[field].as_u64().unwrap_or_else(|| panic!("{field} of {said}"));
+    assert!(number("lost") <= number("loss_shown"), "{said}");
+    assert!(number("acknowledged") > 20, "{said}");
+    let steps: Vec<&str> = said["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert!(steps.contains(&"promote"), "{steps:?}");
+    said
 }
 
 /// The processes that work in a directory or were started for it.
@@ -85,48 +56,60 @@ fn processes_of(dir: &str) -> Vec<String> {
 
 #[test]
 fn f22_a_site_is_lost_and_the_other_one_goes_on() {
-    let said = OwnLab::new().demo(&[]);
+    let said = demo(&[]);
     assert_eq!(said["shipping_only"], false);
     assert!(said["lag_seconds"]["samples"].as_u64().unwrap() > 5, "{said}");
 }
 
 #[test]
 fn a_site_is_lost_that_shipped_its_log_and_nothing_else() {
-    let said = OwnLab::new().demo(&["--shipping-only"]);
+    let said = demo(&["--shipping-only"]);
     assert_eq!(said["shipping_only"], true);
+}
+
+/// Both shares are buckets of an S3 server, and the other site knows nothing but what lies there. That PostgreSQL's own `archive_command` and
+/// `restore_command` reach it shows that the agents hand on how.
+#[test]
+fn a_site_is_lost_that_shipped_its_log_to_a_bucket_and_nothing_else() {
+    let s3 = S3::start();
+    let shares = s3.location("lab");
+    let said = demo_with(&["--shipping-only", "--shares", &shares], &s3.variables());
+    assert_eq!(said["shipping_only"], true);
+    let log = std::fs::read_dir(s3.file("lab/bos", "wal")).unwrap().count();
+    assert_eq!(log, 1, "the log of one cluster lies in the bucket");
+    assert!(s3.file("lab/bos", "lineage/000000001000.claim").is_file());
 }
 
 #[test]
 #[ignore = "takes some minutes: `make test-faults`"]
 fn five_switchovers_in_a_row_and_then_the_site_is_lost() {
-    let said = OwnLab::new().demo(&["--switchovers", "5"]);
+    let said = demo(&["--switchovers", "5"]);
     assert_eq!(said["switchover_ms"].as_array().unwrap().len(), 5, "{said}");
 }
 
 #[test]
 #[ignore = "more than a minute: `make test-faults`"]
 fn a_site_is_lost_while_the_other_one_has_much_to_apply() {
-    let said = OwnLab::new().demo(&["--backlog-bytes", "67108864"]);
+    let said = demo(&["--backlog-bytes", "67108864"]);
     assert_eq!(said["backlog_bytes"], 67_108_864, "{said}");
 }
 
 #[test]
 #[ignore = "takes some minutes and some gigabytes"]
 fn a_site_is_lost_while_the_other_one_has_a_gigabyte_to_apply() {
-    OwnLab::new().demo(&["--backlog-bytes", "1073741824"]);
+    demo(&["--backlog-bytes", "1073741824"]);
 }
 
 #[test]
 #[ignore = "takes some minutes and some gigabytes"]
 fn a_site_is_lost_that_shipped_a_gigabyte_and_nothing_else() {
-    OwnLab::new().demo(&["--shipping-only", "--backlog-bytes", "1073741824"]);
+    demo(&["--shipping-only", "--backlog-bytes", "1073741824"]);
 }
 
 /// Somebody changes his mind.
 #[test]
 fn interrupted_while_it_comes_up_nothing_stays() {
     let lab = OwnLab::new();
-    open_to_everybody(lab.0.path());
     let dir = lab.dir();
     let mut command = cli::command(["lab", "up", "--json", "--dir", &dir]);
     let mut up = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -145,7 +128,6 @@ fn interrupted_while_it_comes_up_nothing_stays() {
 #[test]
 fn a_lab_is_brought_up_looked_at_loaded_cut_and_taken_down() {
     let lab = OwnLab::new();
-    open_to_everybody(lab.0.path());
     let up = lab.run(&["up"]).ended(0).json();
     assert_eq!(up["servers"].as_array().unwrap().len(), 4, "{up}");
     // Again changes nothing.

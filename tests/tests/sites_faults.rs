@@ -13,78 +13,10 @@ use holdfast_continuity::agent::report::Report;
 use holdfast_continuity::agent::state::Place;
 use holdfast_continuity::procedure::OperationState;
 use holdfast_continuity::register::Protection;
-use holdfast_lab::{Event, Lab, UpOptions};
+use holdfast_lab::{Lab, UpOptions};
+use holdfast_tests::lab::{FENCE, LIMIT, RATE, fail_over, in_lab, in_lab_with, in_sync, segments, under_load};
 use rustix::process::Signal;
-use serde_json::Value;
-use std::path::Path;
 use std::time::{Duration, Instant};
-
-const LIMIT: Duration = Duration::from_secs(90);
-/// The busiest that a small machine is with a whole pool on it and tests beside it.
-const RATE: f64 = 40.0;
-
-fn said(event: Event) {
-    match event {
-        Event::Begun(what) => println!("... {what}"),
-        Event::Done(what, took) => println!("    {what}: {:.1} s", took.as_secs_f64()),
-        Event::Note(what) => println!("    {what}"),
-    }
-}
-
-/// Runs a test on a lab of its own, which is taken down whatever becomes of it.
-fn in_lab(work: impl AsyncFnOnce(&mut Lab) -> Result<()>) {
-    in_lab_with(UpOptions::default(), work);
-}
-
-fn in_lab_with(options: UpOptions, work: impl AsyncFnOnce(&mut Lab) -> Result<()>) {
-    let dir = tempfile::Builder::new().prefix("hf-").tempdir_in("/tmp").unwrap();
-    let path = dir.path().join("lab");
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let done = runtime.block_on(async {
-        let binary = Some(holdfast_tests::cli::binary().to_owned());
-        let mut lab = Lab::up(&path, &UpOptions { binary, ..options }, &said).await?;
-        let worked = work(&mut lab).await;
-        if worked.is_err() {
-            tell_logs(&path);
-        }
-        worked
-    });
-    let down = Lab::down(&path);
-    done.unwrap();
-    down.unwrap();
-}
-
-fn tell_logs(dir: &Path) {
-    for entry in std::fs::read_dir(dir.join("log")).into_iter().flatten().flatten() {
-        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        println!("== {}\n{}", entry.path().display(), lines[lines.len().saturating_sub(12)..].join("\n"));
-    }
-}
-
-async fn in_sync(lab: &Lab, primary: &str) -> Result<()> {
-    lab.until(primary, "serve in sync", LIMIT, |r| r.serves() && r.protection == Protection::InSync).await?;
-    Ok(())
-}
-
-/// Lets clients work while something happens, and checks what they were told and saw.
-async fn under_load(lab: &mut Lab, what: &str, work: impl AsyncFnOnce(&mut Lab) -> Result<()>) -> Result<()> {
-    println!("=== {what}");
-    let begun = Instant::now();
-    let load = lab.begin(RATE).await?;
-    load.wait_for(20, LIMIT).await?;
-    work(lab).await?;
-    load.wait_for(20, LIMIT).await?;
-    let report = lab.finish(load).await?;
-    ensure!(report.holds, "{what}: {report:#?}");
-    println!(
-        "    {} acknowledged, longest silence {} ms, {:.1} s in all",
-        report.acknowledged,
-        report.longest_silence_ms,
-        begun.elapsed().as_secs_f64()
-    );
-    Ok(())
-}
 
 #[test]
 fn what_breaks_within_a_site_mends_itself_and_loses_nothing() {
@@ -263,9 +195,8 @@ fn f42_two_operators_cannot_fail_over_at_once_and_nothing_is_begun_without_evide
         in_sync(lab, "atl-db-1").await?;
         lab.kill("atl")?;
         // Step 1 is done and the operation stays open: another one is refused, with who and when.
-        let fence = "attested:every process of the site was ended";
-        lab.holdfast(["failover", "step", "1", "--fence", fence]).await?;
-        let second = lab.holdfast(["failover", "run", "--yes", "--fence", fence, "--accept-loss", "1000"]).await;
+        lab.holdfast(["failover", "step", "1", "--fence", FENCE]).await?;
+        let second = lab.holdfast(["failover", "run", "--yes", "--fence", FENCE, "--accept-loss", "1000"]).await;
         let why = format!("{:#}", second.err().context("two failovers run")?);
         ensure!(why.contains("is not over"), "{why}");
         // Step 4 before 2 and 3 is refused.
@@ -276,7 +207,7 @@ fn f42_two_operators_cannot_fail_over_at_once_and_nothing_is_begun_without_evide
         lab.until("bos-db-1", "follow again", LIMIT, |r| matches!(&r.place, Place::Standby { upstream: Some(_), .. }))
             .await?;
         // More would be lost than is accepted: it stops before the point of no return, and says so.
-        let refused = lab.holdfast(["failover", "run", "--yes", "--fence", fence, "--accept-loss", "0"]).await;
+        let refused = lab.holdfast(["failover", "run", "--yes", "--fence", FENCE, "--accept-loss", "0"]).await;
         if refused.is_err() {
             let view = lab.report("bos-db-1").await?.operation.context("an operation")?;
             ensure!(view.state == OperationState::Asks && view.unchanged.contains("standby still"), "{view:#?}");
@@ -329,6 +260,19 @@ fn f26_f28_f29_f31_nothing_is_promoted_over_a_damaged_log() {
             ensure!(why.contains(&name) && why.contains("log-is-whole"), "{what}: {why}");
             std::fs::write(damaged, &whole)?;
         }
+        // A bit that flips after the look, without anybody's writing: what was proven before counts for the look alone, and what is copied to be applied is
+        // read and proven anew.
+        lab.holdfast(["failover", "step", "1", "--fence", FENCE]).await?;
+        let written = std::fs::metadata(damaged)?.modified()?;
+        std::fs::write(damaged, &flipped)?;
+        std::fs::File::options().write(true).open(damaged)?.set_modified(written)?;
+        let refused = lab.holdfast(["failover", "step", "2"]).await;
+        let why = format!("{:#}", refused.err().context("a bit that flipped was copied")?);
+        println!("flipped silently: {}", why.lines().next().unwrap_or_default());
+        ensure!(why.contains(&name) && why.contains("is not whole"), "{why}");
+        std::fs::write(damaged, &whole)?;
+        lab.holdfast(["failover", "abort"]).await?;
+
         let share = lab.place().share("bos");
         let away = share.with_extension("away");
         std::fs::rename(&share, &away)?;
@@ -346,30 +290,13 @@ fn f26_f28_f29_f31_nothing_is_promoted_over_a_damaged_log() {
     });
 }
 
-/// The segments on the share of the second site, the oldest first.
-fn segments(lab: &Lab) -> Result<Vec<std::path::PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![lab.place().share("bos").join("wal")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false if path.extension().is_some_and(|e| e == "zst") => found.push(path),
-                false => {}
-            }
-        }
-    }
-    found.retain(|f| f.file_stem().is_some_and(|n| n.len() == 24));
-    found.sort();
-    Ok(found)
-}
-
 /// Where an agent may die, in the order in which it comes there.
 const ALL_PLACES: [&str; 5] = ["before-intent", "intent-written", "acted", "observed", "done-written"];
 
-/// The steps of a failover in their order, and whether they have to act: of some the outcome is there, or only has to be looked at.
-const STEPS: [(&str, bool); 16] = [
+/// Steps in their order, and whether they have to act: of some the outcome is there, or only has to be looked at.
+type Steps = [(&'static str, bool)];
+
+const FAILOVER: [(&str, bool); 16] = [
     ("check", false),
     ("fence", false),
     ("end-shipping", true),
@@ -388,72 +315,108 @@ const STEPS: [(&str, bool); 16] = [
     ("report", false),
 ];
 
+const SWITCHOVER: [(&str, bool); 10] = [
+    ("check", false),
+    ("release-backup", true),
+    ("stop-old", true),
+    ("catch-up", false),
+    ("claim", true),
+    ("old-follows", true),
+    ("promote", true),
+    ("open", true),
+    // The new primary's own shipping comes first, in one of the lives before.
+    ("seal", false),
+    ("reattach-backup", true),
+];
+
+/// Begins a procedure and has the agent that carries it out die at each place where it can, one after the other; each next life resumes it. Answers how many
+/// deaths there were. `late`: steps that may have come about by themselves in one of the earlier lives.
+async fn die_everywhere(
+    lab: &mut Lab,
+    (kind, short): (&str, &str),
+    steps: &Steps,
+    late: &[&str],
+    begin: &[&str],
+    resume: &[&str],
+) -> Result<usize> {
+    let mut deaths = 0;
+    for (step, acts) in steps {
+        let places = if *acts { &ALL_PLACES[..] } else { &ALL_PLACES[3..] };
+        for place in places {
+            let failpoint = format!("{kind}.{step}.{place}");
+            let _ = lab.signal(short, Signal::KILL);
+            lab.start_again(short, Some(&failpoint)).await?;
+            lab.until(short, "answer", LIMIT, |_| true).await?;
+            let command = if deaths == 0 { begin } else { resume };
+            // The command waits for an agent that does not come back; whoever watches has no part in it.
+            let dead = async {
+                while lab.runs(short) {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::select! {
+                ran = lab.holdfast(command) => {
+                    let ran = ran.with_context(|| failpoint.clone())?;
+                    ensure!(ran["state"] == "done" && late.contains(step), "{failpoint} was not reached: {ran}");
+                    println!("over before {failpoint}, after {deaths} deaths");
+                    return Ok(deaths);
+                }
+                () = dead => deaths += 1,
+            }
+        }
+    }
+    let _ = lab.signal(short, Signal::KILL);
+    lab.start_again(short, None).await?;
+    lab.until(short, "answer", LIMIT, |_| true).await?;
+    if lab.report(short).await?.operation.is_some_and(|o| !o.state.is_over()) {
+        lab.holdfast(["failover", "resume"]).await?;
+    }
+    println!("{deaths} deaths");
+    Ok(deaths)
+}
+
 #[test]
 #[ignore = "some fifty lives of an agent: `make test-faults`"]
 fn f40_the_agent_dies_before_and_after_everything_that_a_failover_writes_or_does() {
     in_lab(async |lab| {
         lab.kill("atl")?;
-        let mut deaths = 0;
-        let fence = "attested:every process of the site was ended";
-        for (step, acts) in STEPS {
-            let places = if acts { &ALL_PLACES[..] } else { &ALL_PLACES[3..] };
-            for place in places {
-                let failpoint = format!("failover.{step}.{place}");
-                let _ = lab.signal("bos-db-1", Signal::KILL);
-                lab.start_again("bos-db-1", Some(&failpoint)).await?;
-                lab.until("bos-db-1", "answer", LIMIT, |_| true).await?;
-                let mut command = if deaths == 0 {
-                    vec!["failover", "run", "--yes", "--fence", fence]
-                } else {
-                    vec!["failover", "resume"]
-                };
-                command.extend(["--accept-loss", "1000"]);
-                // The command waits for an agent that does not come back; whoever watches has no part in it.
-                let dead = async {
-                    while lab.runs("bos-db-1") {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    }
-                };
-                tokio::select! {
-                    ran = lab.holdfast(command) => {
-                        let ran = ran.with_context(|| failpoint.clone())?;
-                        // The last steps may have come about by themselves in one of the earlier lives.
-                        let late = matches!(step, "mirror" | "prove" | "seal" | "report");
-                        ensure!(ran["state"] == "done" && late, "{failpoint} was not reached: {ran}");
-                        println!("over before {failpoint}, after {deaths} deaths");
-                        ensure!(deaths > 40, "only {deaths} places were reached");
-                        return check_outcome(lab).await;
-                    }
-                    () = dead => deaths += 1,
-                }
-            }
-        }
-        let _ = lab.signal("bos-db-1", Signal::KILL);
-        lab.start_again("bos-db-1", None).await?;
-        lab.until("bos-db-1", "answer", LIMIT, |_| true).await?;
-        let open = lab.report("bos-db-1").await?.operation.is_some_and(|o| !o.state.is_over());
-        if open {
-            lab.holdfast(["failover", "resume"]).await?;
-        }
-        println!("{deaths} deaths");
+        let begin = ["failover", "run", "--yes", "--fence", FENCE, "--accept-loss", "1000"];
+        let resume = ["failover", "resume", "--accept-loss", "1000"];
+        let late = ["mirror", "prove", "seal", "report"];
+        let deaths = die_everywhere(lab, ("failover", "bos-db-1"), &FAILOVER, &late, &begin, &resume).await?;
         ensure!(deaths > 40, "only {deaths} places were reached");
-        check_outcome(lab).await
+        check_outcome(lab, "bos-db-1", 1_000).await
     });
 }
 
-async fn check_outcome(lab: &Lab) -> Result<()> {
-    in_sync(lab, "bos-db-1").await?;
-    let report = lab.report("bos-db-1").await?;
+/// The same for a switchover, with clients at work: they wait longer, and lose nothing.
+#[test]
+#[ignore = "some forty lives of an agent: `make test-faults`"]
+fn f40_the_agent_dies_before_and_after_everything_that_a_switchover_writes_or_does() {
+    in_lab(async |lab| {
+        under_load(lab, "f40_switchover", async |lab| {
+            let (begin, resume) = (["switchover"], ["failover", "resume"]);
+            let deaths = die_everywhere(lab, ("switchover", "atl-db-2"), &SWITCHOVER, &[], &begin, &resume).await?;
+            ensure!(deaths > 35, "only {deaths} places were reached");
+            check_outcome(lab, "atl-db-2", 2).await
+        })
+        .await?;
+        // The pool is as it was before, with the roles changed: everybody follows, and it can be changed back.
+        let follows =
+            |r: &Report| matches!(&r.place, Place::Standby { upstream: Some(u), .. } if u == "atl-db-1.litwareinc.com");
+        lab.until("bos-db-1", "follow the new mirror", LIMIT, follows).await?;
+        lab.holdfast(["switchover"]).await?;
+        in_sync(lab, "atl-db-1").await
+    });
+}
+
+async fn check_outcome(lab: &Lab, primary: &str, epoch: u64) -> Result<()> {
+    in_sync(lab, primary).await?;
+    let report = lab.report(primary).await?;
     // Promoted once: one opening for its epoch, and the next timeline after those that were reserved.
     let ours: Vec<_> = report.openings.iter().filter(|o| o.holder == report.instance).collect();
-    ensure!(ours.len() == 1 && report.epoch() == 1_000, "{:?}", report.openings);
+    ensure!(ours.len() == 1 && report.epoch() == epoch, "{:?}", report.openings);
     let view = report.operation.context("an operation")?;
     ensure!(view.state == OperationState::Done, "{view:#?}");
     Ok(())
-}
-
-async fn fail_over(lab: &Lab, accept: u64) -> Result<Value> {
-    let accept = accept.to_string();
-    let fence = "attested:every process of the site was ended";
-    lab.holdfast(["failover", "run", "--yes", "--fence", fence, "--accept-loss", &accept]).await
 }

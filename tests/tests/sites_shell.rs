@@ -5,10 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use holdfast_tests::cli::{self, Ran, workspace};
+use holdfast_tests::lab::OwnLab;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use std::path::Path;
-use tempfile::TempDir;
 
 const FENCE: [&str; 2] = ["--fence", "attested:every process of atl was killed"];
 
@@ -27,31 +26,23 @@ const STEP_BY_STEP: &str = r#"# Each step waits for the one before.
 restore log mgc from share with norecovery
 "#;
 
-struct Lab(TempDir);
+/// A lab, and the shell on it.
+struct Lab(OwnLab);
 
 impl Lab {
     fn up() -> Lab {
-        let dir = TempDir::with_prefix("holdfast-lab-").unwrap();
-        // PostgreSQL does not run as root: what root makes here, another user has to reach.
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let lab = Lab(dir);
+        let lab = Lab(OwnLab::new());
         lab.lab(&["up"]).ended(0);
         lab
     }
 
-    fn dir(&self) -> String {
-        self.0.path().join("lab").display().to_string()
-    }
-
     fn lab(&self, verb: &[&str]) -> Ran {
-        let dir = self.dir();
-        cli::run([&["lab"], verb, &["--dir", &dir, "--json"]].concat())
+        self.0.run(verb)
     }
 
     /// Carries out lines.
     fn shell(&self, lines: &str, more: &[&str]) -> Ran {
-        let dir = self.dir();
+        let dir = self.0.dir();
         let (topology, identity) = (format!("{dir}/topology.toml"), format!("{dir}/operator"));
         let args = [&["shell", "--topology", &topology, "--identity", &identity], more].concat();
         cli::run_with_input(args, lines)
@@ -60,7 +51,7 @@ impl Lab {
     /// What lines show, with what differs from run to run masked.
     fn shown(&self, lines: &str, more: &[&str], code: i32) -> String {
         let ran = self.shell(lines, more).ended(code);
-        ran.out.lines().map(|line| masked(&line.replace(&self.dir(), "LAB")) + "\n").collect()
+        ran.out.lines().map(|line| masked(&line.replace(&self.0.dir(), "LAB")) + "\n").collect()
     }
 
     /// Kills one process of the lab: an agent, say, whose PostgreSQL goes on.
@@ -74,14 +65,6 @@ impl Lab {
     /// What a line tells programs.
     fn told(&self, line: &str) -> Value {
         self.shell(line, &["--json"]).ended(0).json()["result"].clone()
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        if Path::new(&self.dir()).exists() {
-            self.lab(&["down"]);
-        }
     }
 }
 

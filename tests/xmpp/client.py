@@ -1,14 +1,17 @@
 """A client for the tests: slixmpp with what every scenario needs."""
 
 import asyncio
+import json
+import os
 import ssl
 import sys
+import urllib.request
 
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream import ET
 
-PASSWORD = "correct horse"
+PASSWORD = os.environ.get("HOLDFAST_PASSWORD", "correct horse")
 PATIENCE = 15
 
 PLUGINS = [
@@ -140,6 +143,22 @@ class Client(slixmpp.ClientXMPP):
         except IqTimeout:
             raise AssertionError("no answer at all") from None
         raise AssertionError("was not refused")
+
+
+class Web:
+    """Somebody who uses the HTTP API."""
+
+    def __init__(self, name):
+        self.base = os.environ["HOLDFAST_HTTP"] + "/api/v1"
+        self.cookies = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        self.ask("POST", "/session", {"name": name, "password": PASSWORD})
+
+    def ask(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, data=data, method=method, headers={"content-type": "application/json"})
+        with self.cookies.open(request, timeout=PATIENCE) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
 
 
 def codes(stanza):

@@ -213,6 +213,22 @@ async def a_broken_connection_goes_on(server):
     await ana.say(room, "here again")
 
 
+async def over_tls(server):
+    """Against the port for TLS after STARTTLS, or for TLS from the first byte, as the test says."""
+    plain = Client(server, "ana", resource="plain")
+    try:
+        await plain.start()
+        raise RuntimeError("a password went over plain TCP")
+    except AssertionError:
+        pass
+    client = Client(server, "ana", resource="tls", tls=True)
+    await client.start()
+    assert client["feature_mechanisms"].mech.name.startswith("SCRAM-SHA-256"), client["feature_mechanisms"].mech.name
+    room = server.room(f"tls-{uuid.uuid4().hex[:8]}")
+    await client.join(room, "ana")
+    await client.say(room, "nobody on the way reads this")
+
+
 async def wrong_passwords(server):
     wrong = Client(server, "ana", password="wrong wrong")
     try:

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 
-from client import ET, codes, error_of, run, stanza_id
+from client import ET, Web, codes, error_of, run, stanza_id
 
 MUC_USER = "{http://jabber.org/protocol/muc#user}"
 MAM = "urn:xmpp:mam:2"
@@ -408,6 +408,46 @@ async def the_end_of_a_room(server):
     await root.ask(room, "<query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query>", "set")
     out = await bo.until("the end", lambda s: s.name == "presence" and s["from"].bare == room and s["type"] == "unavailable")
     assert out.xml.find(f"{MUC_USER}x/{MUC_USER}destroy") is not None
+
+
+async def the_web_and_xmpp_in_one_room(server):
+    """Whoever speaks by the web and whoever speaks by XMPP see the same, in the same order."""
+    web = Web("bo")
+    ana = await server.client("ana")
+    room = a_room(server, "both")
+    await ana.join(room, "ana")
+    number = web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+    expected = []
+    for i in range(6):
+        text = f"line {i}"
+        if i % 2:
+            web.ask("POST", f"/rooms/{number}/messages", {"text": text, "client_id": str(uuid.uuid4())})
+            heard = await ana.heard(room, text)
+            assert heard["from"] == f"{room}/bo"
+        else:
+            await ana.say(room, text)
+        expected.append(text)
+    by_web = [e for e in web.ask("GET", f"/rooms/{number}/entries?limit=100")["entries"] if e["kind"] == "message"]
+    page, _ = await archived(ana, room)
+    assert [e["message"]["text"] for e in by_web] == [b for _, b, _ in page] == expected
+    assert [int(i.split("-")[0]) for i, _, _ in page] == [e["seq"] for e in by_web]
+    # An edit by the web is a correction, one by XMPP an edit.
+    sent = web.ask("POST", f"/rooms/{number}/messages", {"text": "by web", "client_id": str(uuid.uuid4())})
+    original = await ana.heard(room, "by web")
+    web.ask("PATCH", f"/rooms/{number}/messages/{by_web[1]['seq']}", {"text": "line one", "client_id": str(uuid.uuid4())})
+    seen = await ana.heard(room, "line one")
+    corrected = seen.xml.find("{urn:xmpp:message-correct:0}replace").get("id")
+    assert corrected == next(m.get("id") for _, b, m in page if b == "line 1")
+    first = next(m for _, b, m in page if b == "line 0")
+    await ana.say(room, "line zero", children=[ET.Element("{urn:xmpp:message-correct:0}replace", {"id": first.get("id")})])
+    back = ana.make_message(mto=room, mtype="groupchat")
+    ET.SubElement(back.xml, "{urn:xmpp:message-retract:1}retract", {"id": page[2][0]})
+    back.send()
+    await ana.until("the retraction", lambda s: s.xml.find("{urn:xmpp:message-retract:1}retract") is not None)
+    now = {e["seq"]: e for e in web.ask("GET", f"/rooms/{number}/entries?limit=100")["entries"] if e["kind"] == "message"}
+    assert now[by_web[0]["seq"]]["message"]["text"] == "line zero" and now[by_web[0]["seq"]]["edited"]
+    assert now[by_web[2]["seq"]]["message"] is None and now[by_web[2]["seq"]]["removed"]["how"] == "retracted"
+    assert original is not None and sent
 
 
 async def what_cannot_be(server):

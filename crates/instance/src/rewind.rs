@@ -50,7 +50,7 @@ impl Instance {
             self.start(Boot::Alone, left(), progress).await?;
             self.stop(Stop::Fast, left()).await?;
         }
-        let mut command = self.command("pg_rewind");
+        let mut command = self.command_that_reaches_shares("pg_rewind");
         command.arg("-D").arg(self.layout().pgdata()).arg("--progress");
         command.arg(format!("--config-file={}", self.layout().postgresql_conf().display()));
         command.arg(format!("--source-server={source}"));

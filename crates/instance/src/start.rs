@@ -140,7 +140,7 @@ impl Instance {
         let failed = |e: std::io::Error| Error::Program { program: "postgres", said: e.to_string() };
         let path = self.layout().log_file();
         let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(file("open", &path))?;
-        let mut command = self.command("postgres");
+        let mut command = self.command_that_reaches_shares("postgres");
         command.arg("-D").arg(self.layout().pgdata());
         command.arg("-c").arg(format!("config_file={}", self.layout().postgresql_conf().display()));
         command.arg("-c").arg(format!("holdfast.boot={}", boot.word()));

@@ -162,6 +162,13 @@ pub struct Disk {
     pub total: u64,
 }
 
+impl Disk {
+    /// How much of it is free, in percent; `None`: it has no size.
+    pub fn free_percent(&self) -> Option<u64> {
+        self.free.saturating_mul(100).checked_div(self.total)
+    }
+}
+
 /// Files of the write-ahead log that are not archived yet.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Unarchived {

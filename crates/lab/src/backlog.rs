@@ -57,7 +57,8 @@ impl Lab {
         let (primary, backup) = (with(Role::Primary)?, with(Role::Backup)?);
         self.psql(&primary, "postgres", &format!("CREATE DATABASE {DATABASE}")).await?;
         self.psql(&primary, DATABASE, "CREATE TABLE backlog (n bigint, text text)").await?;
-        let replay = self.replay_of(&backup)?;
+        let replay = self.postgres_called(&backup.1, "startup");
+        let replay = replay.with_context(|| format!("{} applies nothing: no process of it does", backup.1))?;
         send(replay, Signal::STOP);
         let held = Held(Some(replay));
         stage(watcher, &format!("{} MiB of log that {} does not apply", bytes >> 20, backup.1), async {
@@ -76,15 +77,6 @@ impl Lab {
         })
         .await?;
         Ok(held)
-    }
-
-    /// The process of a standby that applies what it receives.
-    fn replay_of(&self, (site, short): &(String, String)) -> Result<i32> {
-        let cluster = self.place.cluster(site, short);
-        let title = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let is_replay = |pid: &i32| String::from_utf8_lossy(&title(pid)).contains("startup");
-        let found = processes::below(&self.place, &cluster).into_iter().find(is_replay);
-        found.with_context(|| format!("{short} applies nothing: no process of it does"))
     }
 
     /// Asks an instance something on its socket, as its agent could.

@@ -94,10 +94,15 @@ impl Lab {
 
     /// Sends a signal to the process by which an instance receives its stream; whether it has one.
     pub fn signal_receiver(&self, short: &str, signal: Signal) -> bool {
-        let calls_itself = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let receiver = self.postgres(short).into_iter().find(|pid| calls_itself(pid).contains("walreceiver"));
+        let receiver = self.postgres_called(short, "walreceiver");
         receiver.iter().for_each(|pid| processes::send(*pid, signal));
         receiver.is_some()
+    }
+
+    /// The process of an instance's PostgreSQL that calls itself so.
+    pub(crate) fn postgres_called(&self, short: &str, what: &str) -> Option<i32> {
+        let calls_itself = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        self.postgres(short).into_iter().find(|pid| String::from_utf8_lossy(&calls_itself(pid)).contains(what))
     }
 
     /// Ends an instance's PostgreSQL as a power cut would.

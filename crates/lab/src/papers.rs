@@ -50,7 +50,10 @@ impl Lab {
         });
         let site = |name: &str| Site {
             name: name.to_owned(),
-            share: self.place.share(name).display().to_string(),
+            share: match &self.record.shares {
+                Some(shares) => format!("{}/{name}", shares.trim_end_matches('/')),
+                None => self.place.share(name).display().to_string(),
+            },
             fence_command: None,
         };
         Topology {

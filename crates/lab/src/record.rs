@@ -27,6 +27,9 @@ pub struct Record {
     pub password: String,
     /// Whether the sites are bound by shipped log alone.
     pub shipping_only: bool,
+    /// Where the shares lie, if not in the lab.
+    #[serde(default)]
+    pub shares: Option<String>,
     /// Whether everything of [`crate::Lab::up`] was done.
     pub complete: bool,
     /// How many loads there were.
@@ -80,6 +83,7 @@ impl Record {
             admin,
             password,
             shipping_only,
+            shares: None,
             complete: false,
             loads: 0,
             processes,

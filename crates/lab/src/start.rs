@@ -5,6 +5,7 @@ use crate::names;
 use crate::processes::{self, MARK};
 use crate::record::{Kind, Process};
 use anyhow::{Context as _, Result, bail};
+use holdfast_wal::S3_VARIABLES;
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,10 @@ impl Lab {
         command.args(args).current_dir(dir).env("HOME", dir);
         command.env("HOLDFAST_TOPOLOGY", self.place.topology()).env("HOLDFAST_IDENTITY", identity);
         command.env(MARK, site.map_or_else(|| dir.to_owned(), |site| self.place.site(site)));
+        if kind == Kind::Agent && self.record.shares.is_some() {
+            // How a bucket is reached, a key among it, is for those alone who read and write there.
+            command.envs(std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(S3_VARIABLES)));
+        }
         if let Some(failpoint) = failpoint {
             command.env("HOLDFAST_FAILPOINTS", failpoint);
         }

@@ -25,6 +25,8 @@ const MOMENT: Duration = Duration::from_millis(50);
 pub struct UpOptions {
     /// Whether the sites are bound by shipped log alone, without streaming.
     pub shipping_only: bool,
+    /// Where the shares lie instead of in the lab, each in a folder of its site: `s3://BUCKET/FOLDER`. What is written there stays.
+    pub shares: Option<String>,
     /// A folder with IRC logs, to have something to read.
     pub corpus: Option<PathBuf>,
     /// The binary, if not the one that runs.
@@ -86,7 +88,8 @@ impl Lab {
         let binary = reachable(owner, &binary, &place)?;
         let ports = Ports::find(&Lab::all_names(), std::process::id())?;
         let password = Uuid::new_v4().simple().to_string();
-        let record = Record::new(owner, binary, ports, password, options.shipping_only);
+        let mut record = Record::new(owner, binary, ports, password, options.shipping_only);
+        record.shares.clone_from(&options.shares);
         record.save(&place)?;
         Ok(Lab { place, record })
     }

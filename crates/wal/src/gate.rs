@@ -76,10 +76,14 @@ pub(crate) async fn wait(settings_file: &Path, end: Lsn) -> Result<(), Closed> {
     }
 }
 
-/// What the caller's query counts; `None` when that cannot be had at once.
-pub(crate) async fn count(local: &Local) -> Option<u64> {
+/// What the caller's query counts, and a position before which all that was counted lies; `None` when that cannot be had at once.
+pub(crate) async fn count(local: &Local) -> Option<(u64, Lsn)> {
     let query = local.count.as_ref()?;
-    ask(config_of(local), None, query).await.ok()?.and_then(|text| text.parse().ok())
+    // What a query sees is settled before anything in it is computed, and whatever it sees is in the log by then.
+    let both = format!("SELECT ({query}) || ' ' || pg_current_wal_insert_lsn()");
+    let said = ask(config_of(local), None, &both).await.ok()??;
+    let (entries, at) = said.split_once(' ')?;
+    Some((entries.parse().ok()?, at.parse().ok()?))
 }
 
 async fn local_mirror_has(local: &Local, end: Lsn) -> Answer {

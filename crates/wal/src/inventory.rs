@@ -49,6 +49,8 @@ pub struct Found {
     pub data: Option<u64>,
     /// Whether its manifest is there.
     pub manifest: bool,
+    /// Both of them as they lie there, if their store says by what it knows them: another one when one of them was written anew.
+    pub stamp: Option<String>,
 }
 
 /// A history file of the lineage.
@@ -99,7 +101,7 @@ impl Inventory {
         lineage: &Lineage,
         start: Start,
     ) -> Inventory {
-        let objects: BTreeMap<&str, u64> = listed.iter().map(|l| (l.name.as_str(), l.size)).collect();
+        let objects: BTreeMap<&str, &Listed> = listed.iter().map(|l| (l.name.as_str(), l)).collect();
         let first = size.number_of(start.lsn);
         let (mut last, mut foreign) = (None, Vec::new());
         for object in objects.keys() {
@@ -121,13 +123,15 @@ impl Inventory {
         }
         let found = |file: WalFile| {
             let pair = Pair::of(system, file, size);
-            (objects.get(pair.data().as_str()).copied(), objects.contains_key(pair.manifest().as_str()))
+            (objects.get(pair.data().as_str()).copied(), objects.get(pair.manifest().as_str()).copied())
         };
         let numbers = last.map_or(0..0, |last| first..last + 1);
         let segments = numbers.filter_map(|number| {
             let segment = Segment { timeline: lineage.owner(number, size)?, number };
             let (data, manifest) = found(WalFile::Segment(segment));
-            Some(Found { segment, name: segment.name(size), data, manifest })
+            let name = segment.name(size);
+            let stamp = data.zip(manifest).and_then(|(data, manifest)| stamp(&name, data, manifest));
+            Some(Found { segment, name, data: data.map(|d| d.size), manifest: manifest.is_some(), stamp })
         });
         let mut segments: Vec<Found> = segments.collect();
         let unfinished = segments.pop_if(|last| last.data.is_some() && !last.manifest);
@@ -138,7 +142,13 @@ impl Inventory {
         let histories = needed.map(|o| {
             let file = WalFile::History(o.timeline);
             let (data, manifest) = found(file);
-            FoundHistory { timeline: o.timeline, name: file.name(size), fork: o.start, data: data.is_some(), manifest }
+            FoundHistory {
+                timeline: o.timeline,
+                name: file.name(size),
+                fork: o.start,
+                data: data.is_some(),
+                manifest: manifest.is_some(),
+            }
         });
         Inventory {
             system,
@@ -162,6 +172,13 @@ impl Inventory {
         let end = self.segments.last().map_or(0, |f| f.segment.number);
         let (size, some) = (self.size, !self.segments.is_empty());
         self.histories.retain(|h| some && size.number_of(h.fork) <= end);
+        self
+    }
+
+    /// All but the first so many segments of it, for whoever knows those to hold.
+    #[must_use]
+    pub fn behind(mut self, skipped: usize) -> Inventory {
+        self.segments.drain(..skipped.min(self.segments.len()));
         self
     }
 
@@ -201,4 +218,9 @@ fn off(lineage: &Lineage, segment: Segment, size: SegmentSize) -> String {
     let owner = lineage.owner(segment.number, size);
     let owner = owner.map_or_else(|| "no timeline".into(), |timeline| format!("timeline {timeline}"));
     format!("it is off the lineage, where this segment is of {owner}")
+}
+
+fn stamp(name: &str, data: &Listed, manifest: &Listed) -> Option<String> {
+    let of = |object: &Listed| Some(format!("{} {} {}", object.tag.as_ref()?, object.size, object.modified));
+    Some(format!("{name} {} {}", of(data)?, of(manifest)?))
 }

@@ -36,6 +36,9 @@ pub struct Manifest {
     /// How many entries the database counted then. The last of them may be in later segments.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub entries: Option<u64>,
+    /// A position before which all of them lie: log up to there has them for certain.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub counted_at: Option<Lsn>,
 }
 
 impl Manifest {

@@ -142,7 +142,7 @@ mod tests {
 
     fn listed(name: &str, days_ago: i64) -> Listed {
         let modified = now().saturating_sub(SignedDuration::from_hours(24 * days_ago)).unwrap();
-        Listed { name: name.into(), size: 10, modified }
+        Listed { name: name.into(), size: 10, modified, tag: None }
     }
 
     fn now() -> Timestamp {

@@ -1,24 +1,27 @@
-//! A share: where one site's log comes to lie in the other. A folder, mostly one that is mounted; or whatever else `object_store` speaks.
+//! A share: where one site's log comes to lie in the other. A folder, mostly one that is mounted; or a bucket of a server that speaks S3.
 //!
 //! Two things must never be mixed up: *absent* is an answer, *unreachable* is none. A share that is not mounted looks like an empty folder, and
 //! a standby that takes it for an empty one is promoted without its last log. So a share is known by an object in it (the [`Marker`]), and
 //! whoever says "absent" has seen that object after he looked. And a share that hangs, as network mounts do, must not make us hang: every call
-//! has a deadline, and when too many calls are still out, no further one is made.
+//! has a deadline, and when too many calls are still out, no further one is made ([`calls`]). Where it lies is for [`place`].
+
+mod calls;
+mod place;
+mod words;
+
+pub use place::{S3_VARIABLES, location_fault};
+
+use calls::Calls;
+use place::{Variables, store_at};
 
 use crate::names::MARKER;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// So many calls of one share may be without an answer. Each of them keeps a thread.
-const MOST_UNANSWERED: usize = 32;
 
 /// What the object says that makes a folder a share.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -32,13 +35,20 @@ pub struct Marker {
 }
 
 /// A share that was there when it was opened.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Share {
     location: String,
     store: Arc<dyn ObjectStore>,
     prefix: ObjectPath,
     marker: Marker,
     calls: Calls,
+}
+
+/// What its store says of itself may have more in it than is for a log.
+impl std::fmt::Debug for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Share").field("location", &self.location).field("marker", &self.marker).finish_non_exhaustive()
+    }
 }
 
 /// An object, as a listing shows it.
@@ -50,6 +60,8 @@ pub struct Listed {
     pub size: u64,
     /// When it was written.
     pub modified: jiff::Timestamp,
+    /// By what its store knows this content from another one under the name, if it does: what was written anew has another.
+    pub tag: Option<String>,
 }
 
 /// What became of writing an object once.
@@ -65,7 +77,7 @@ pub enum Put {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ShareError {
     /// It gave no answer, or one that says nothing about what is there.
-    #[error("the share {share} cannot be reached: {why}; is it mounted, and does its machine answer?")]
+    #[error("the share {share} cannot be reached: {why}; {}", place::advice(.share))]
     Unreachable {
         /// The share.
         share: String,
@@ -98,22 +110,18 @@ pub enum ShareError {
     },
 }
 
-/// Calls of one share that are out.
-#[derive(Clone, Debug)]
-struct Calls {
-    share: String,
-    deadline: Duration,
-    out: Arc<AtomicUsize>,
-}
-
 impl Share {
     /// Opens the share at a path or URL.
     ///
     /// # Errors
     /// [`ShareError::Unreachable`] also when there is no marker: a share that is not mounted looks just so.
     pub async fn open(location: &str, deadline: Duration) -> Result<Share, ShareError> {
+        Share::open_by(location, deadline, &Variables::of_this_process()).await
+    }
+
+    async fn open_by(location: &str, deadline: Duration, variables: &Variables) -> Result<Share, ShareError> {
         let calls = Calls::new(location, deadline);
-        let (store, prefix) = store_at(location, &calls).await?;
+        let (store, prefix) = store_at(location, &calls, variables).await?;
         Share::with_store(store, prefix, calls).await
     }
 
@@ -140,16 +148,26 @@ impl Share {
 
     async fn with_store(store: Arc<dyn ObjectStore>, prefix: ObjectPath, calls: Calls) -> Result<Share, ShareError> {
         let marker = read_marker(&store, &prefix, &calls).await?;
-        Ok(Share { location: calls.share.clone(), store, prefix, marker, calls })
+        Ok(Share { location: calls.share().to_owned(), store, prefix, marker, calls })
     }
 
-    /// Makes a folder that is there a share of a pool's site. Once more for the same pool and site changes nothing.
+    /// Makes a folder or a bucket that is there a share of a pool's site. Once more for the same pool and site changes nothing.
     ///
     /// # Errors
     /// [`ShareError::NotOurs`] when it is another's already.
     pub async fn init(location: &str, pool: &str, site: &str, deadline: Duration) -> Result<Share, ShareError> {
+        Share::init_by(location, pool, site, deadline, &Variables::of_this_process()).await
+    }
+
+    async fn init_by(
+        location: &str,
+        pool: &str,
+        site: &str,
+        deadline: Duration,
+        variables: &Variables,
+    ) -> Result<Share, ShareError> {
         let calls = Calls::new(location, deadline);
-        let (store, prefix) = store_at(location, &calls).await?;
+        let (store, prefix) = store_at(location, &calls, variables).await?;
         let marker = Marker { pool: pool.to_owned(), site: site.to_owned(), created: jiff::Timestamp::now() };
         let bytes = serde_json::to_vec(&marker).unwrap_or_default();
         match create(&store, &child(&prefix, MARKER), bytes.into(), &calls).await? {
@@ -215,6 +233,7 @@ impl Share {
             name: meta.location.as_ref().get(top..).unwrap_or_default().to_owned(),
             size: meta.size,
             modified: jiff::Timestamp::from_second(meta.last_modified.timestamp()).unwrap_or_default(),
+            tag: meta.e_tag,
         });
         let mut listed: Vec<_> = listed.collect();
         listed.sort_by(|a, b| a.name.cmp(&b.name));
@@ -232,7 +251,11 @@ impl Share {
             Ok(()) => Ok(Put::Created),
             Err(object_store::Error::AlreadyExists { .. }) => match self.get(object).await? {
                 Some(there) if there == bytes => Ok(Put::SameAlready),
-                _ => Err(ShareError::Conflict { share: self.location.clone(), object: object.to_owned() }),
+                Some(_) => Err(ShareError::Conflict { share: self.location.clone(), object: object.to_owned() }),
+                // S3 refuses one of two that write at once, perhaps before the other one is done, or fails.
+                None => Err(self
+                    .calls
+                    .unreachable(format!("{object} was just being written by another one; do this again"))),
             },
             Err(error) => Err(self.calls.failed(&error)),
         }
@@ -248,6 +271,14 @@ impl Share {
             Ok(()) => Ok(()),
             Err(object_store::Error::AlreadyExists { .. }) => {
                 Err(ShareError::Conflict { share: self.location.clone(), object: to.to_owned() })
+            }
+            // S3 has no other names for what it holds.
+            Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
+                let Some(bytes) = self.get(object).await? else {
+                    return Err(self.calls.unreachable(format!("{object} is not there any more")));
+                };
+                self.put_once(to, bytes).await?;
+                self.delete(object).await
             }
             Err(error) => Err(self.calls.failed(&error)),
         }
@@ -279,7 +310,8 @@ impl Share {
     }
 
     /// Tries what all else relies on: an object can be created, a second one of its name cannot, it is read and listed as it was written.
-    /// Answers how long that took. Some mounts of Windows shares have no hard links and fail here.
+    /// Answers how long that took. Some mounts of Windows shares have no hard links and fail here; some servers of buckets take no notice of
+    /// `If-None-Match` and fail here too.
     ///
     /// # Errors
     /// [`ShareError::Unsuitable`]
@@ -307,87 +339,16 @@ impl Share {
     }
 }
 
-impl Calls {
-    fn new(share: &str, deadline: Duration) -> Calls {
-        Calls { share: share.to_owned(), deadline, out: Arc::new(AtomicUsize::new(0)) }
-    }
-
-    /// Makes a call. One that misses its deadline goes on by itself, as nothing can end it, and is counted until it is over.
-    async fn make<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> Result<T, ShareError> {
-        if self.out.load(Ordering::Relaxed) >= MOST_UNANSWERED {
-            return Err(self.unreachable(format!("{MOST_UNANSWERED} calls are without an answer")));
-        }
-        let counted = Counted::new(&self.out);
-        let task = tokio::spawn(async move {
-            let answer = call.await;
-            drop(counted);
-            answer
-        });
-        match tokio::time::timeout(self.deadline, task).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(panicked)) => Err(self.unreachable(panicked.to_string())),
-            Err(_) => Err(self.unreachable(format!("it gave no answer within {} s", self.deadline.as_secs_f32()))),
-        }
-    }
-
-    fn unreachable(&self, why: String) -> ShareError {
-        ShareError::Unreachable { share: self.share.clone(), why }
-    }
-
-    fn failed(&self, error: &object_store::Error) -> ShareError {
-        self.unreachable(with_causes(error))
-    }
-}
-
-struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    fn new(out: &Arc<AtomicUsize>) -> Counted {
-        out.fetch_add(1, Ordering::Relaxed);
-        Counted(Arc::clone(out))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-async fn store_at(location: &str, calls: &Calls) -> Result<(Arc<dyn ObjectStore>, ObjectPath), ShareError> {
-    let folder = match location.split_once("://") {
-        None => PathBuf::from(location),
-        Some(("file", path)) => PathBuf::from(path),
-        Some(_) => return other_store(location),
-    };
-    if !folder.is_absolute() {
-        let why = "a folder is named by its whole path, from / on".to_owned();
-        return Err(ShareError::Unsuitable { share: location.to_owned(), why });
-    }
-    // Even looking whether the folder is there may hang.
-    let opening = tokio::task::spawn_blocking(move || {
-        std::fs::read_dir(&folder).map_err(|e| format!("its folder: {e}"))?;
-        LocalFileSystem::new_with_prefix(folder).map_err(|e| with_causes(&e))
-    });
-    let opened = calls.make(opening).await?.map_err(|panicked| calls.unreachable(panicked.to_string()))?;
-    let store = opened.map_err(|why| calls.unreachable(why))?;
-    Ok((Arc::new(store.with_fsync(true)), ObjectPath::default()))
-}
-
-fn other_store(location: &str) -> Result<(Arc<dyn ObjectStore>, ObjectPath), ShareError> {
-    let unsuitable = |why: String| ShareError::Unsuitable { share: location.to_owned(), why };
-    let url = location.parse::<url::Url>().map_err(|e| unsuitable(e.to_string()))?;
-    let (store, prefix) = object_store::parse_url(&url).map_err(|e| unsuitable(with_causes(&e)))?;
-    Ok((Arc::from(store), prefix))
-}
-
 async fn read_marker(store: &Arc<dyn ObjectStore>, prefix: &ObjectPath, calls: &Calls) -> Result<Marker, ShareError> {
     let (store, path) = (Arc::clone(store), child(prefix, MARKER));
     match calls.make(async move { store.get(&path).await?.bytes().await }).await? {
         Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|e| ShareError::NotOurs { share: calls.share.clone(), why: format!("its {MARKER}: {e}") }),
-        Err(object_store::Error::NotFound { .. }) => {
-            Err(calls.unreachable(format!("there is no {MARKER} in it, which every share has")))
+            .map_err(|e| ShareError::NotOurs { share: calls.share().to_owned(), why: format!("its {MARKER}: {e}") }),
+        // Of a bucket that is not there, an S3 server says the same as of an object that is not.
+        Err(error @ object_store::Error::NotFound { .. }) => {
+            let is_of_the_bucket = words::with_causes(&error).contains("NoSuchBucket");
+            let nothing = || calls.unreachable(format!("there is no {MARKER} in it, which every share has"));
+            Err(if is_of_the_bucket { calls.failed(&error) } else { nothing() })
         }
         Err(error) => Err(calls.failed(&error)),
     }
@@ -407,20 +368,6 @@ async fn create(
 fn child(prefix: &ObjectPath, name: &str) -> ObjectPath {
     let parts = name.split('/').filter(|part| !part.is_empty());
     parts.fold(prefix.clone(), |path, part| path.join(part))
-}
-
-/// What a library says, with what it leaves to its causes.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::content::{self, Of};
 use crate::gate::{self, Closed};
 use crate::lineage::Lineage;
 use crate::lineage_store::{self, LineageError};
+use crate::lsn::Lsn;
 use crate::manifest::{Manifest, sha256};
 use crate::names::Pair;
 use crate::segment::{Segment, WalFile};
@@ -181,13 +182,13 @@ impl Shipment {
         if places.iter().any(|(_, _, place)| *place == Place::Log) {
             self.pass_the_gate().await?;
         }
-        let entries = if self.segment().is_some() { gate::count(&self.settings.local).await } else { None };
+        let counted = if self.segment().is_some() { gate::count(&self.settings.local).await } else { None };
         let mut became = Shipped::Already;
         for (share, lineage, place) in &places {
             if *place == Place::Quarantine {
                 self.keep_in_quarantine(share).await?;
                 became = Shipped::Quarantined;
-            } else if self.put_in_the_log(share, lineage, entries).await? && became == Shipped::Already {
+            } else if self.put_in_the_log(share, lineage, counted).await? && became == Shipped::Already {
                 became = Shipped::Done;
             }
         }
@@ -268,10 +269,15 @@ impl Shipment {
     }
 
     /// Answers whether it was not there before.
-    async fn put_in_the_log(&self, share: &Share, lineage: &Lineage, entries: Option<u64>) -> Result<bool, ShipError> {
+    async fn put_in_the_log(
+        &self,
+        share: &Share,
+        lineage: &Lineage,
+        counted: Option<(u64, Lsn)>,
+    ) -> Result<bool, ShipError> {
         let (system, size) = (self.settings.system_identifier, self.settings.segment_size);
         let pair = Pair::of(system, self.file, size);
-        let mut manifest = self.manifest(entries);
+        let mut manifest = self.manifest(counted);
         if let Some(segment) = self.segment() {
             let of = Of { system, size, lineage };
             of.header(&self.bytes, segment)
@@ -366,7 +372,7 @@ impl Shipment {
         Ok(manifest.and_then(|bytes| Manifest::parse(&bytes).ok()).map(|m| m.sha256))
     }
 
-    fn manifest(&self, entries: Option<u64>) -> Manifest {
+    fn manifest(&self, counted: Option<(u64, Lsn)>) -> Manifest {
         let size = self.settings.segment_size;
         let segment = match self.file {
             WalFile::Segment(segment) | WalFile::Partial(segment) => Some(segment),
@@ -384,7 +390,8 @@ impl Shipment {
             end: segment.map(|s| size.end_of(s.number)),
             previous_sha256: None,
             shipped_at: jiff::Timestamp::now(),
-            entries,
+            entries: counted.map(|(entries, _)| entries),
+            counted_at: counted.map(|(_, at)| at),
         }
     }
 }

@@ -45,10 +45,31 @@ pub struct Target {
     pub timeline: u32,
     /// The last segment.
     pub segment: String,
-    /// How many entries the database counted when that was shipped.
+    /// How many entries the database counted when that was shipped: there are not more before the end, and there may be fewer.
     pub entries: Option<u64>,
     /// When that was.
     pub shipped_at: jiff::Timestamp,
+    /// What lies before the end for certain.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub surely: Option<Surely>,
+}
+
+/// Entries that the log has for certain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Surely {
+    /// How many.
+    pub entries: u64,
+    /// When they were counted.
+    pub at: jiff::Timestamp,
+}
+
+impl Surely {
+    /// The most that a manifest speaks for: one whose count was taken when the database was not beyond the end.
+    fn of<'a>(manifests: impl IntoIterator<Item = &'a Manifest>, end: Lsn) -> Option<Surely> {
+        let counted = manifests.into_iter().filter(|m| m.counted_at.is_some_and(|at| at <= end));
+        let counted = counted.filter_map(|m| Some(Surely { entries: m.entries?, at: m.shipped_at }));
+        counted.max_by_key(|surely| surely.entries)
+    }
 }
 
 /// A file, and what was found.
@@ -387,13 +408,15 @@ impl Staging<'_> {
         if record < self.inventory.start.lsn {
             return Ok(None);
         }
+        let target_end = self.of.size.end_of(last.segment.number);
         Ok(Some(Target {
             record,
-            end: self.of.size.end_of(last.segment.number),
+            end: target_end,
             timeline: last.segment.timeline,
             segment: last.checked.file.clone(),
             entries: manifest.entries,
             shipped_at: manifest.shipped_at,
+            surely: Surely::of(segments[..=end].iter().filter_map(|s| s.manifest.as_ref()), target_end),
         }))
     }
 
@@ -444,4 +467,43 @@ impl Drop for View {
 
 fn size_of(path: &Path) -> u64 {
     path.metadata().map_or(0, |m| m.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(entries: Option<u64>, counted_at: Option<u64>) -> Manifest {
+        Manifest {
+            file: "000000010000000000000003".into(),
+            size: 1 << 20,
+            sha256: String::new(),
+            system_identifier: crate::SystemIdentifier(7),
+            epoch: 1,
+            node: "a1".into(),
+            timeline: 1,
+            start: None,
+            end: None,
+            previous_sha256: None,
+            shipped_at: jiff::Timestamp::UNIX_EPOCH,
+            entries,
+            counted_at: counted_at.map(Lsn),
+        }
+    }
+
+    #[test]
+    fn only_what_was_counted_before_the_end_is_there_for_certain() {
+        let surely = |all: &[Manifest]| Surely::of(all, Lsn(500)).map(|s| s.entries);
+        assert_eq!(surely(&[]), None);
+        // The last one is always counted behind its end.
+        let steady = [manifest(Some(10), Some(210)), manifest(Some(20), Some(330)), manifest(Some(30), Some(520))];
+        assert_eq!(surely(&steady), Some(20));
+        // Shipping was far behind: whatever was counted may lie in what was not shipped.
+        assert_eq!(surely(&[manifest(Some(90), Some(9_000)), manifest(Some(91), Some(9_100))]), None);
+        // Of a primary that could not be asked, or of one that noted no position.
+        assert_eq!(
+            surely(&[manifest(None, Some(100)), manifest(Some(20), None), manifest(Some(5), Some(500))]),
+            Some(5)
+        );
+    }
 }

@@ -75,7 +75,7 @@ pub fn of(status: &Status, verified: Option<&Verified>, archive_timeout: u64) ->
 }
 
 fn disk_alarm(disk: Disk, waiting: u32) -> Option<Alarm> {
-    let percent = disk.free.saturating_mul(100).checked_div(disk.total)?;
+    let percent = disk.free_percent()?;
     let level = match percent {
         p if p < ALARM_FREE => Level::Alarm,
         p if p < WARN_FREE => Level::Warning,

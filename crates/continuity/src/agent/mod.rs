@@ -78,6 +78,8 @@ struct Own {
     holds: Option<Holds>,
     share: Option<ShareReport>,
     verified: Option<Verified>,
+    /// What is known to hold, of which cluster, on which share.
+    whole: Option<(holdfast_wal::SystemIdentifier, String, verified::Whole)>,
     alarms: Vec<Alarm>,
     retained: Option<Retained>,
     note: String,

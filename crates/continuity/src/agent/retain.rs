@@ -8,6 +8,7 @@
 use super::claims::Confirmed;
 use super::state::Place;
 use super::{Agent, Told, lock, said};
+use crate::procedure::failpoint;
 use crate::wire::Remote;
 use futures_util::future::join_all;
 use holdfast_wal::Lsn;
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 /// From the agent's start to the first attempt: the others are to be there, and clients first.
 const FIRST: Duration = Duration::from_secs(600);
+/// The same where a test cannot wait.
+const SOON: Duration = Duration::from_secs(2);
 /// Between two attempts that went well.
 const EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// After one at which something kept everything, or while somebody else is primary.
@@ -242,13 +245,14 @@ pub(super) async fn retain_for_ever(agent: Arc<Agent>) {
     if agent.topology.pool.retention_days == 0 {
         return;
     }
-    let mut wait = FIRST;
+    let soon = failpoint::is_wanted("retain.soon");
+    let mut wait = if soon { SOON } else { FIRST };
     loop {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = agent.shutdown.cancelled() => return,
         }
-        wait = AGAIN;
+        wait = if soon { SOON } else { AGAIN };
         if !agent.is_holder(&agent.memory.now()) {
             lock(&agent.own).retained = None;
             continue;

@@ -8,6 +8,7 @@ use holdfast_wal::verify::Checked;
 use holdfast_wal::{Lineage, Lsn, SegmentSize, SystemIdentifier};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// New segments at once.
 const NEW: u64 = 8;
@@ -56,7 +57,13 @@ pub(super) struct Proven {
     /// When the share was looked at last.
     at: Option<Timestamp>,
     bad: Vec<Bad>,
+    /// Of what this instance may need still: by what those segments are known that held when they were read, each in one chain with the one before.
+    #[serde(default)]
+    whole: Whole,
 }
+
+/// Segments that held, by their numbers, with the stamps of what was read.
+pub(crate) type Whole = BTreeMap<u64, String>;
 
 /// What lies on the share, by a listing: the numbers of the first segment and of the last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,7 +93,21 @@ pub(super) struct Stretch {
 
 impl Proven {
     pub(super) fn nothing(system: SystemIdentifier, share: &str) -> Proven {
-        Proven { system, share: share.to_owned(), next: 0, timeline: None, again: 0, at: None, bad: Vec::new() }
+        Proven {
+            system,
+            share: share.to_owned(),
+            next: 0,
+            timeline: None,
+            again: 0,
+            at: None,
+            bad: Vec::new(),
+            whole: Whole::new(),
+        }
+    }
+
+    /// The segments that held when they were read last.
+    pub(super) fn whole(&self) -> &Whole {
+        &self.whole
     }
 
     /// Takes up where it was, on what lies there now. `redo`: the segment where this instance would begin if it were started again; what is gone from
@@ -97,12 +118,15 @@ impl Proven {
         if before.is_some_and(|before| lineage.owner(before, size) != self.timeline) {
             // The history branched off before what was read: some of that counts no more.
             self.next = 0;
+            self.whole.clear();
         }
         self.next = self.next.max(begin);
         if !(extent.first..self.next).contains(&self.again) {
             self.again = extent.first;
         }
         self.bad.retain(|b| b.number >= begin);
+        // What is before was applied, and is needed only to begin anew from an older base backup.
+        self.whole = self.whole.split_off(&redo);
     }
 
     /// What to read now. `turn` grows by one each time.
@@ -161,6 +185,18 @@ impl Proven {
             (For::New | For::Bad, _) => {}
         }
         self.at = Some(now);
+    }
+
+    /// Notes by what the segments of a stretch are known that held; of the others it is forgotten. The stamps were taken before they were read.
+    pub(super) fn stamped(&mut self, segments: &[(u64, Checked)], stamps: &Whole) {
+        let mut holds = true;
+        for (number, checked) in segments {
+            holds = holds && checked.usable;
+            match stamps.get(number).filter(|_| holds) {
+                Some(stamp) => drop(self.whole.insert(*number, stamp.clone())),
+                None => drop(self.whole.remove(number)),
+            }
+        }
     }
 
     /// Notes the timeline of what was read last.
@@ -296,6 +332,29 @@ mod tests {
         let mut proven = super::tests::proven();
         proven.take_up(Extent { first: 21, last: 25 }, 15, &lineage(&[(1, 0)]), size());
         assert_eq!(proven.next, 15);
+    }
+
+    #[test]
+    fn what_held_is_known_by_its_stamp_until_it_is_not_needed_or_does_not_hold() {
+        let (mut proven, extent) = (proven(), Extent { first: 3, last: 7 });
+        let stamps = |of: &str| (3..8).map(|n| (n, format!("{n} {of}"))).collect::<Whole>();
+        let line = lineage(&[(1, 0)]);
+        proven.take_up(extent, 3, &line, size());
+        proven.on(&line, size());
+        proven.stamped(&good(3..8), &stamps("a"));
+        assert_eq!(proven.whole(), &stamps("a"));
+        proven.stamped(&broken_at(5..8, 6), &stamps("b"));
+        assert_eq!(proven.whole().keys().copied().collect::<Vec<_>>(), [3, 4, 5], "nothing behind a fault");
+        assert_eq!(proven.whole()[&5], "5 b");
+        // A store that does not say by what it knows its objects.
+        proven.stamped(&good(3..4), &Whole::new());
+        assert!(!proven.whole().contains_key(&3));
+        proven.take_up(extent, 5, &line, size());
+        assert_eq!(proven.whole().keys().copied().collect::<Vec<_>>(), [5], "applied long ago");
+        proven.next = 8;
+        proven.on(&line, size());
+        proven.take_up(extent, 3, &lineage(&[(1, 0), (2, 6 << 20)]), size());
+        assert!(proven.whole().is_empty(), "the history branched off before");
     }
 
     #[test]

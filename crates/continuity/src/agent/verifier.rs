@@ -4,7 +4,7 @@
 //! while a procedure is at work here, and ends with the agent. How far it came is in `verified.json`.
 
 use super::state::Place;
-use super::verified::{Extent, Proven, Stretch, Verified};
+use super::verified::{Extent, Proven, Stretch, Verified, Whole};
 use super::{Agent, Told, lock, said};
 use crate::durable;
 use crate::topology::Role;
@@ -39,6 +39,7 @@ pub(super) async fn verify_for_ever(agent: Arc<Agent>) {
         tracing::warn!(%error, "how far the share was verified is lost: it is read from the beginning");
         None
     });
+    agent.tell_whole(proven.as_ref());
     let (mut turn, mut wait) = (0, SOON.min(every));
     loop {
         tokio::select! {
@@ -55,6 +56,7 @@ pub(super) async fn verify_for_ever(agent: Arc<Agent>) {
         }
         turn += 1;
         let looked = agent.prove_more(&mut proven, turn).await;
+        agent.tell_whole(proven.as_ref());
         if agent.shutdown.is_cancelled() {
             return;
         }
@@ -71,6 +73,21 @@ impl Agent {
     fn is_backup(&self) -> bool {
         let follows = matches!(self.memory.now().place, Place::Standby { .. });
         follows && self.roles().and_then(|r| r.role_of(&self.me.name)) == Some(Role::Backup)
+    }
+
+    fn tell_whole(&self, proven: Option<&Proven>) {
+        let known = proven.map(|p| (p.system, p.share.clone(), p.whole().clone()));
+        lock(&self.own).whole = known;
+    }
+
+    /// The segments of this cluster on a share that held when they were read last, with their stamps.
+    pub(crate) fn whole_on(&self, share: &str) -> Whole {
+        let cluster = self.cluster().map(|(system, _)| system);
+        let known = lock(&self.own).whole.clone();
+        known
+            .filter(|(system, at, _)| cluster == Ok(*system) && at == share)
+            .map(|(_, _, whole)| whole)
+            .unwrap_or_default()
     }
 
     /// Reads the next stretches, and keeps how far it came; whether something new lies there still.
@@ -123,6 +140,7 @@ impl Agent {
         let size = all.size;
         let inventory = all.first(usize::try_from(stretch.count).unwrap_or(usize::MAX));
         let numbers: Vec<u64> = inventory.segments.iter().map(|f| f.segment.number).collect();
+        let stamps = inventory.segments.iter().filter_map(|f| Some((f.segment.number, f.stamp.clone()?))).collect();
         let forks: Vec<(String, u64)> =
             inventory.histories.iter().map(|h| (h.name.clone(), size.number_of(h.fork))).collect();
         let report = self.read_apart(share.clone(), inventory).await?;
@@ -133,6 +151,7 @@ impl Agent {
             Some((fork, checked))
         });
         proven.found(stretch, &segments, &histories.collect::<Vec<_>>(), Timestamp::now());
+        proven.stamped(&segments, &stamps);
         proven.on(lineage, size);
         Ok(())
     }

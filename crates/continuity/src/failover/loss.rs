@@ -13,10 +13,12 @@ pub struct Known {
     pub rate: f64,
     /// Seconds from the question that it answered last to the first that it did not.
     pub unheard_seconds: f64,
-    /// Entries here.
+    /// Entries that are here for certain.
     pub ours: i64,
     /// When the last of them was taken in.
     pub ours_at: Option<i64>,
+    /// Entries that may be here, if more may be than are for certain.
+    pub ours_at_most: Option<i64>,
     /// Whether it was stopped in order and everything of it is here.
     pub nothing_is_missing: bool,
 }
@@ -48,7 +50,9 @@ impl Loss {
         let Some(theirs) = known.theirs else {
             return Loss { at_least: 0, at_most: u64::MAX, seconds: 0.0, here: known.ours, known: false };
         };
-        let at_least = u64::try_from(theirs - known.ours).unwrap_or(0);
+        let certainly_missing = theirs - known.ours_at_most.unwrap_or(known.ours).max(known.ours);
+        let at_least = u64::try_from(certainly_missing).unwrap_or(0);
+        let heard_of = u64::try_from(theirs - known.ours).unwrap_or(0);
         let unheard = (known.rate * known.unheard_seconds * HASTE).ceil().clamp(0.0, 1e15);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped above")]
         let unheard = unheard as u64;
@@ -62,7 +66,7 @@ impl Loss {
         };
         Loss {
             at_least,
-            at_most: at_least + unheard,
+            at_most: heard_of + unheard,
             seconds: seconds + known.unheard_seconds,
             here: known.ours,
             known: true,
@@ -106,6 +110,12 @@ mod tests {
         assert!((loss.seconds - 0.6).abs() < 1e-9);
         let ahead = Loss::of(&Known { ours: 1_150, ..known() });
         assert_eq!((ahead.at_least, ahead.at_most), (0, 50), "what is here already cannot be lost");
+        let in_between = Loss::of(&Known { ours_at_most: Some(995), ..known() });
+        assert_eq!((in_between.at_least, in_between.at_most), (5, 210), "five of them may be on the share, or not");
+        let fewer = Loss::of(&Known { ours_at_most: Some(900), ..known() });
+        assert_eq!(fewer, Loss::of(&known()), "what is here is here, whatever was counted");
+        let all = Loss::of(&Known { ours: 800, ours_at_most: Some(1_150), ..known() });
+        assert_eq!((all.at_least, all.at_most), (0, 400));
         let idle = Loss::of(&Known { rate: 0.0, ours: 1_000, ours_at: Some(10_000), ..known() });
         assert_eq!((idle.at_least, idle.at_most), (0, 0));
         assert_eq!(Loss::of(&Known { nothing_is_missing: true, ..known() }).at_most, 0);

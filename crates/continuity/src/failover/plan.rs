@@ -6,7 +6,7 @@ use crate::agent::report::Report;
 use crate::agent::{Agent, Told};
 use crate::procedure::Procedure;
 use crate::roles::Roles;
-use holdfast_wal::Report as ShareCheck;
+use holdfast_wal::{Report as ShareCheck, Target};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -119,7 +119,7 @@ pub async fn plan(agent: &Arc<Agent>, asked: &PlanOptions) -> Told<Plan> {
         return Err(format!("a failover to {} is carried out by its backup, which is {backup}", agent.site()));
     }
     let own = agent.ask(agent.name()).await?;
-    let share = if options.without_share { None } else { Some(copy::verify_share(agent).await) };
+    let share = if options.without_share { None } else { Some(copy::look_at_share(agent).await) };
     let loss = expected_loss(agent, &holder, &own, share.as_ref().and_then(|s| s.as_ref().ok()));
     let mut checks = Checks::default();
     look_at_backup(&mut checks, &own);
@@ -217,8 +217,7 @@ fn look_at_backup(checks: &mut Checks, own: &Report) {
         format!("{} pages with a wrong checksum were met", server.checksum_failures),
         "the disk damages data: build the backup anew on another one",
     );
-    if let Some(disk) = own.status.disk {
-        let percent = disk.free.saturating_mul(100) / disk.total.max(1);
+    if let Some(percent) = own.status.disk.and_then(|disk| disk.free_percent()) {
         checks.red_unless(
             percent >= 3,
             "disk-has-room",
@@ -336,16 +335,24 @@ fn look_at_this_site(checks: &mut Checks, agent: &Agent, roles: &Roles<'_>) {
 
 /// What would be lost if the other site were gone now.
 fn expected_loss(agent: &Agent, holder: &str, own: &Report, share: Option<&ShareCheck>) -> Loss {
-    let mut known = known_of(agent, holder);
-    known.ours = own.holds.as_ref().map_or(0, |h| h.entries);
-    known.ours_at = own.holds.as_ref().and_then(|h| h.newest_at).map(Timestamp::as_millisecond);
-    if let Some(target) = share.and_then(|s| s.target.as_ref()) {
-        if let Some(entries) = target.entries.and_then(|n| i64::try_from(n).ok()) {
-            known.ours = known.ours.max(entries);
-        }
-        known.ours_at = known.ours_at.max(Some(target.shipped_at.as_millisecond()));
-    }
-    Loss::of(&known)
+    let known = Known {
+        ours: own.holds.as_ref().map_or(0, |h| h.entries),
+        ours_at: own.holds.as_ref().and_then(|h| h.newest_at).map(Timestamp::as_millisecond),
+        ..known_of(agent, holder)
+    };
+    Loss::of(&share.and_then(|s| s.target.as_ref()).map_or(known, |target| with_share(known, target)))
+}
+
+/// What will be here when the log on the share is applied as well. What was counted when its last segment was shipped lies in part behind that segment: with
+/// shipping far behind, most of it. So that may be here, and only what was counted before the end is here for certain.
+fn with_share(known: Known, target: &Target) -> Known {
+    let entries = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let surely = target.surely.map(|s| (entries(s.entries), s.at.as_millisecond()));
+    let (ours, ours_at) = match surely.filter(|(n, _)| *n > known.ours) {
+        Some((n, at)) => (n, known.ours_at.max(Some(at))),
+        None => (known.ours, known.ours_at),
+    };
+    Known { ours, ours_at, ours_at_most: target.entries.map(entries), ..known }
 }
 
 /// What is known of the primary that is to be left.
@@ -373,9 +380,43 @@ pub(super) fn known_of(agent: &Agent, holder: &str) -> Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdfast_wal::Lsn;
+    use holdfast_wal::verify::Surely;
 
     #[test]
     fn a_change_of_site_goes_on_to_the_next_thousand() {
         assert_eq!((next_epoch(1), next_epoch(41), next_epoch(1_000), next_epoch(1_999)), (1_000, 1_000, 2_000, 2_000));
+    }
+
+    #[test]
+    fn log_on_the_share_is_here_as_far_as_it_was_counted_before_its_end() {
+        let known = Known {
+            theirs: Some(1_000),
+            theirs_at: Some(10_000),
+            rate: 100.0,
+            unheard_seconds: 0.5,
+            ours: 600,
+            ours_at: Some(6_000),
+            ..Known::default()
+        };
+        let at = |ms| Timestamp::from_millisecond(ms).unwrap();
+        let target = |entries, surely: Option<(u64, i64)>| Target {
+            record: Lsn(90),
+            end: Lsn(100),
+            timeline: 1,
+            segment: "x".into(),
+            entries,
+            shipped_at: at(9_900),
+            surely: surely.map(|(entries, ms)| Surely { entries, at: at(ms) }),
+        };
+        let of = |entries, surely| {
+            let loss = Loss::of(&with_share(known, &target(entries, surely)));
+            (loss.at_least, loss.at_most, loss.seconds)
+        };
+        assert_eq!(of(Some(980), Some((900, 9_000))), (20, 200, 1.5), "shipping keeps up");
+        assert_eq!(of(Some(980), None), (20, 500, 4.5), "shipping is far behind: nothing on the share is certain");
+        assert_eq!(of(Some(980), Some((500, 5_000))), (20, 500, 4.5), "more than that was applied already");
+        assert_eq!(of(None, Some((900, 9_000))), (100, 200, 1.5));
+        assert_eq!(of(Some(1_200), Some((1_010, 10_100))), (0, 90, 0.5), "ahead of what was heard");
     }
 }

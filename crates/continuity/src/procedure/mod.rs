@@ -7,7 +7,7 @@
 //! [`step`] is what a step is, [`journal`] what is written, [`run`] the engine, [`view`] what a terminal sees. What the steps do stands in
 //! [`crate::failover`], [`crate::switchover`] and [`crate::mirror`].
 
-mod failpoint;
+pub(crate) mod failpoint;
 pub mod journal;
 pub mod run;
 pub mod step;

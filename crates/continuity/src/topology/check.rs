@@ -97,6 +97,8 @@ fn sites(topology: &Topology, found: &mut Found) {
     for site in &topology.sites {
         if site.share.trim().is_empty() {
             found.add(format!("site {}", site.name), "it has no share".to_owned());
+        } else if let Some(fault) = holdfast_wal::location_fault(&site.share) {
+            found.add(format!("site {}", site.name), format!("its share {}: {fault}", site.share));
         }
     }
     if let [a, b] = &topology.sites[..]

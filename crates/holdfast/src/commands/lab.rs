@@ -109,6 +109,9 @@ pub(crate) struct How {
     /// Bind the sites by shipped log alone, without streaming
     #[arg(long)]
     shipping_only: bool,
+    /// Put the shares there instead of into the lab's directory, each in a folder of its site; they stay when the lab goes. The AWS_... variables say how it is reached
+    #[arg(long, value_name = "s3://BUCKET/FOLDER")]
+    shares: Option<String>,
     /// A folder with IRC logs, a file a day, to have something to read
     #[arg(long, value_name = "PATH")]
     corpus: Option<PathBuf>,
@@ -116,7 +119,7 @@ pub(crate) struct How {
 
 impl How {
     fn options(self) -> UpOptions {
-        UpOptions { shipping_only: self.shipping_only, corpus: self.corpus, binary: None }
+        UpOptions { shipping_only: self.shipping_only, shares: self.shares, corpus: self.corpus, binary: None }
     }
 }
 

@@ -1,3 +1,6 @@
+mod bucket;
+
+use super::calls::MOST_UNANSWERED;
 use super::*;
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -8,18 +11,50 @@ async fn share_in(dir: &std::path::Path) -> Share {
 }
 
 #[tokio::test]
-async fn an_object_is_written_once() {
+async fn a_folder_keeps_what_is_written_once() {
     let dir = tempfile::tempdir().unwrap();
-    let share = share_in(dir.path()).await;
+    keeps_what_is_written_once(&share_in(dir.path()).await).await;
+}
+
+/// What every share does, whatever it lies on.
+async fn keeps_what_is_written_once(share: &Share) {
     assert_eq!(share.put_once("wal/7/00000001/x.zst", "a".into()).await, Ok(Put::Created));
     assert_eq!(share.put_once("wal/7/00000001/x.zst", "a".into()).await, Ok(Put::SameAlready));
     let other = share.put_once("wal/7/00000001/x.zst", "b".into()).await.unwrap_err();
     assert!(matches!(other, ShareError::Conflict { .. }) && other.to_string().contains("x.zst"), "{other}");
     assert_eq!(share.get("wal/7/00000001/x.zst").await.unwrap().unwrap(), "a");
+    assert_eq!(share.size_of("wal/7/00000001/x.zst").await, Ok(Some(1)));
+    assert_eq!((share.get("wal/none").await, share.size_of("wal/none").await), (Ok(None), Ok(None)));
     let listed = share.list("wal").await.unwrap();
     assert_eq!((listed.len(), listed[0].name.as_str(), listed[0].size), (1, "wal/7/00000001/x.zst", 1));
+    let age = jiff::Timestamp::now().duration_since(listed[0].modified);
+    assert!(age.as_secs().abs() < 60, "{age:?}");
+    assert!(share.list("ops").await.unwrap().is_empty());
     assert!(share.probe().await.is_ok());
     assert!(share.list("probe").await.unwrap().is_empty(), "it leaves nothing");
+    // Of many who write at once, one does.
+    let writers = (0..8).map(|n| {
+        let share = share.clone();
+        tokio::spawn(async move { share.put_once("lineage/000000000001.claim", format!("writer {n}").into()).await })
+    });
+    let mut created = 0;
+    for writer in writers.collect::<Vec<_>>() {
+        match writer.await.unwrap() {
+            Ok(put) => created += usize::from(put == Put::Created),
+            Err(said) => assert!(matches!(said, ShareError::Conflict { .. }), "{said}"),
+        }
+    }
+    assert_eq!(created, 1);
+    // What a shipping that was killed had left is put aside.
+    assert_eq!(share.set_aside("wal/7/00000001/x.zst", "quarantine/a/x.zst").await, Ok(()));
+    assert_eq!(share.get("wal/7/00000001/x.zst").await, Ok(None));
+    assert_eq!(share.get("quarantine/a/x.zst").await.unwrap().unwrap(), "a");
+    share.put_once("wal/7/00000001/x.zst", "b".into()).await.unwrap();
+    let taken = share.set_aside("wal/7/00000001/x.zst", "quarantine/a/x.zst").await.unwrap_err();
+    assert!(matches!(taken, ShareError::Conflict { .. }), "{taken}");
+    assert_eq!(share.delete("wal/7/00000001/x.zst").await, Ok(()));
+    assert_eq!(share.delete("wal/7/00000001/x.zst").await, Ok(()), "that it is gone is well");
+    assert!(share.list("wal").await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -33,7 +68,7 @@ async fn a_folder_is_a_share_of_one_pool_and_site() {
     assert!(matches!(Share::open_of("other.example", at, LONG).await, Err(ShareError::NotOurs { .. })));
     assert!(Share::open_of("chat.litwareinc.com", &format!("file://{at}"), LONG).await.is_ok());
     assert!(matches!(Share::open("relative/path", LONG).await, Err(ShareError::Unsuitable { .. })));
-    assert!(matches!(Share::open("s3://bucket/x", LONG).await, Err(ShareError::Unsuitable { .. })));
+    assert!(matches!(Share::open("gs://bucket/x", LONG).await, Err(ShareError::Unsuitable { .. })));
 }
 
 /// F26: a share that is not there must never look like an empty one.

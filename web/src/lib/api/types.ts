@@ -245,7 +245,20 @@ export interface ChangeEntry extends EntryBase {
   changes?: string[];
 }
 
-export type Entry = MessageEntry | EditEntry | RetractionEntry | RemovalEntry | PurgeEntry | SubjectEntry | ChangeEntry;
+/** Something that only XMPP clients make sense of. Nothing to show. */
+export interface AnnotationEntry extends EntryBase {
+  kind: 'annotation';
+}
+
+export type Entry =
+  | MessageEntry
+  | EditEntry
+  | RetractionEntry
+  | RemovalEntry
+  | PurgeEntry
+  | AnnotationEntry
+  | SubjectEntry
+  | ChangeEntry;
 
 export interface Page {
   room: number;

@@ -1,0 +1,70 @@
+"""Two servers of one pool, each with its XMPP door. What is to happen to a server is asked of the test by a line `do WHAT`."""
+
+import asyncio
+import os
+import uuid
+
+from client import Server, run, stanza_id
+
+MAM = "urn:xmpp:mam:2"
+
+
+def other(server):
+    host, port = os.environ["HOLDFAST_OTHER"].rsplit(":", 1)
+    return Server(host, port, server.domain, server.rooms)
+
+
+async def a_killed_server(server):
+    first, second = server, other(server)
+    ana, bo = await first.client("ana"), await second.client("bo")
+    room = server.room(f"pool-{uuid.uuid4().hex[:8]}")
+    await ana.join(room, "ana")
+    await bo.join(room, "bo")
+    await ana.until("bo, who is on the other server", lambda s: s.name == "presence" and s["from"] == f"{room}/bo")
+    said = await ana.say(room, "from one to the other")
+    heard = await bo.heard(room, "from one to the other")
+    assert stanza_id(said) == stanza_id(heard) and heard["from"] == f"{room}/ana"
+    cleo = await second.client("cleo")
+    await cleo.join(room, "cleo")
+    there = await cleo.until("ana, who is on the other server", lambda s: s.name == "presence" and s["from"] == f"{room}/ana")
+    assert there["type"] != "unavailable"
+    print("do kill", flush=True)
+    await bo.until("ana's end", lambda s: s.name == "presence" and s["from"] == f"{room}/ana" and s["type"] == "unavailable", patience=45)
+    # She comes back at the other server and goes on where she was.
+    missed = await bo.say(room, "while she was away")
+    again = await second.client("ana", resource="again")
+    assert "110" in str(await again.join(room, "ana"))
+    query = (f"<query xmlns='{MAM}'><set xmlns='http://jabber.org/protocol/rsm'><after>{stanza_id(said)}</after></set></query>")
+    await again.ask(room, query, "set")
+    got = [s.xml.find(f"{{{MAM}}}result") for s in again.seen]
+    assert [r.get("id") for r in got if r is not None] == [stanza_id(missed)]
+
+
+async def a_standby_sends_away(server):
+    header = (f"<?xml version='1.0'?><stream:stream to='{server.domain}' version='1.0' xmlns='jabber:client' "
+              "xmlns:stream='http://etherx.jabber.org/streams'>")
+    said = ""
+    for _ in range(40):
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(header.encode())
+        try:
+            said = (await asyncio.wait_for(reader.read(), 1)).decode()
+        except asyncio.TimeoutError:
+            # It has not heard yet that it is none of the active ones.
+            writer.close()
+            continue
+        break
+    assert "<see-other-host" in said and ">127.0.0.1:" in said and said.endswith("</stream:stream>"), said
+
+
+async def whoever_is_moved_is_told(server):
+    ana = await server.client("ana", without=("xep_0198",))
+    room = server.room(f"moved-{uuid.uuid4().hex[:8]}")
+    await ana.join(room, "ana")
+    print("do move", flush=True)
+    out = await ana.until("to be put out", lambda s: s.name == "presence" and s["from"].bare == room and s["type"] == "unavailable", patience=45)
+    codes = [s.get("code") for s in out.xml.iter("{http://jabber.org/protocol/muc#user}status")]
+    assert "332" in codes and "110" in codes, codes
+
+
+run({name: value for name, value in list(globals().items()) if asyncio.iscoroutinefunction(value)})
