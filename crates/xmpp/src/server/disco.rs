@@ -147,7 +147,7 @@ mod tests {
         let doap = versions(&text("holdfast.doap"), "extensions/xep-", "<xmpp:version>", "<");
         assert_eq!(page, doap);
         let stream = [ns::SM_3, ns::CSI_0, ns::SASL_CB_TYPES, ns::LIMITS];
-        let announced = [SERVER, ACCOUNT, SERVICE, ROOM, &stream].concat();
+        let announced = [SERVER, ACCOUNT, SERVICE, ROOM, &stream[..]].concat();
         assert!(FEATURES.iter().all(|(feature, _)| announced.contains(feature)), "something is announced no more");
         let spoken: BTreeSet<&str> = announced.into_iter().map(extension).chain(SILENT.iter().copied()).collect();
         assert_eq!(page.iter().map(|(number, _)| number.as_str()).collect::<BTreeSet<_>>(), spoken);
