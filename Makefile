@@ -59,9 +59,10 @@ test-rust: build-debug
 	  $(CARGO) test --workspace --locked; \
 	fi
 
-test-faults: install-tools install-postgres web build-debug ## Every test of two sites, also those that take long
+test-faults: install-tools install-postgres web build-debug ## Every test of two sites, also those that take long, and a minute for each fuzz target
 	export HOLDFAST_BIN="$$(packaging/target-dir.sh)/debug/holdfast"; \
 	$(CARGO) nextest run --workspace --locked --run-ignored all -E 'package(holdfast-tests) & (binary(sites) | binary(sites_faults) | binary(sites_shell) | binary(sites_shipping))'
+	@packaging/fuzz.sh
 
 test-web: $(WEB_MODULES)
 	cd web && npm run --silent test

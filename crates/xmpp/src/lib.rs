@@ -10,6 +10,9 @@
 mod addresses;
 mod archive;
 mod door;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod limits;
 mod muc;
 mod ns;

@@ -76,3 +76,81 @@ impl Session {
         info(&[("account", "registered", ""), ("pubsub", "pep", "")], ACCOUNT.iter().copied())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::muc::info::{ROOM, SERVICE};
+    use std::collections::BTreeSet;
+
+    /// Which extension each feature is of; those of a stream are announced in its beginning.
+    const FEATURES: &[(&str, &str)] = &[
+        (ns::DISCO_INFO, "0030"),
+        (ns::DISCO_ITEMS, "0030"),
+        (ns::PING, "0199"),
+        (ns::IQ_VERSION, "0092"),
+        (ns::ENTITY_TIME, "0202"),
+        (ns::CARBONS_2, "0280"),
+        (ns::BLOCK, "0191"),
+        (ns::VCARD_TEMP, "0054"),
+        (ns::PRIVATE_XML, "0049"),
+        (ns::SM_3, "0198"),
+        (ns::CSI_0, "0352"),
+        (ns::MAM, "0313"),
+        (ns::MAM_EXTENDED, "0313"),
+        (ns::SID, "0359"),
+        (ns::BOOKMARKS_1_COMPAT, "0402"),
+        (ns::MUC, "0045"),
+        (ns::MUC_STABLE_ID, "0045"),
+        (ns::MUC_REQUEST, "0045"),
+        (ns::MUC_SELF_PING, "0410"),
+        (ns::RSM, "0059"),
+        (ns::OID, "0421"),
+        (ns::HATS, "0317"),
+        (ns::MESSAGE_RETRACT, "0424"),
+        (ns::MESSAGE_RETRACT_TOMBSTONE, "0424"),
+        (ns::MESSAGE_MODERATE, "0425"),
+        (ns::SASL_CB_TYPES, "0440"),
+        (ns::LIMITS, "0478"),
+    ];
+    /// Extensions that nothing announces.
+    const SILENT: &[&str] = &[
+        "0004", "0012", "0048", "0085", "0106", "0115", "0156", "0160", "0163", "0203", "0223", "0224", "0249", "0297",
+        "0308", "0333", "0334", "0368", "0431", "0444", "0490",
+    ];
+
+    fn extension(feature: &str) -> &'static str {
+        // All of one extension, each with a name behind it.
+        if feature.split('#').next() == Some(ns::PUBSUB_BASE) {
+            return "0060";
+        }
+        let found = FEATURES.iter().find(|(of, _)| *of == feature);
+        found.unwrap_or_else(|| panic!("of which extension is `{feature}`?")).1
+    }
+
+    fn text(path: &str) -> String {
+        std::fs::read_to_string(format!("{}/../../docs/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    /// Number and version of each extension that follows `before`; the version stands between `from` and `to`.
+    fn versions(text: &str, before: &str, from: &str, to: &str) -> Vec<(String, String)> {
+        let one = |rest: &str| {
+            let version = rest.split_once(from).unwrap().1.split_once(to).unwrap().0;
+            (rest[..4].to_owned(), version.to_owned())
+        };
+        text.split(before).skip(1).map(one).collect()
+    }
+
+    #[test]
+    fn the_handbook_and_the_doap_file_say_what_is_announced() {
+        let page = versions(&text("src/xmpp.md"), "| [XEP-", " | ", " |");
+        let doap = versions(&text("holdfast.doap"), "extensions/xep-", "<xmpp:version>", "<");
+        assert_eq!(page, doap);
+        let stream = [ns::SM_3, ns::CSI_0, ns::SASL_CB_TYPES, ns::LIMITS];
+        let announced = [SERVER, ACCOUNT, SERVICE, ROOM, &stream[..]].concat();
+        assert!(FEATURES.iter().all(|(feature, _)| announced.contains(feature)), "something is announced no more");
+        let spoken: BTreeSet<&str> = announced.into_iter().map(extension).chain(SILENT.iter().copied()).collect();
+        assert_eq!(page.iter().map(|(number, _)| number.as_str()).collect::<BTreeSet<_>>(), spoken);
+        assert_eq!(page.len(), spoken.len(), "an extension stands there twice");
+    }
+}

@@ -54,13 +54,14 @@ impl Access {
 
 /// A node's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Settings {
+pub(crate) struct Settings {
     access: Access,
     most: usize,
 }
 
 impl Settings {
-    fn of(node: &Node) -> Settings {
+    /// Of a node of which nobody has said anything.
+    pub(crate) fn of(node: &Node) -> Settings {
         match node.0.as_str() {
             ns::BOOKMARKS_1 => Settings { access: Access::Whitelist, most: ITEMS },
             "urn:xmpp:mds:displayed:0" => Settings { access: Access::Whitelist, most: ITEMS },
@@ -69,7 +70,7 @@ impl Settings {
     }
 
     /// What a form wants, on top of these.
-    fn with(mut self, form: &DataForm) -> Result<Settings, StanzaError> {
+    pub(crate) fn with(mut self, form: &DataForm) -> Result<Settings, StanzaError> {
         for field in &form.fields {
             let value = field.values.first().map_or("", String::as_str);
             match field.var.as_deref().unwrap_or_default() {
@@ -90,11 +91,13 @@ impl Settings {
         Ok(self)
     }
 
-    fn kept(self) -> String {
+    /// As text, for keeping.
+    pub(crate) fn kept(self) -> String {
         format!("{} {}", self.access.word(), self.most)
     }
 
-    fn read(text: &str) -> Option<Settings> {
+    /// From that text.
+    pub(crate) fn read(text: &str) -> Option<Settings> {
         let (access, most) = text.split_once(' ')?;
         Some(Settings { access: Access::read(access)?, most: most.parse().ok()? })
     }
