@@ -1,4 +1,4 @@
-//! XMPP, end to end: the real server and slixmpp. The scenarios are in `tests/xmpp`; each has a server of its own.
+//! XMPP, end to end: the real server with slixmpp and Profanity. The scenarios are in `tests/xmpp`; each has a server of its own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use holdfast_tests::xmpp::{scenario, scenarios, serve};
@@ -47,6 +47,11 @@ scenarios! {
         a_broken_connection_goes_on,
         wrong_passwords,
         every_way_to_sign_in,
+    }
+    terminal {
+        profanity_talks_in_a_room,
+        profanity_corrects_itself,
+        profanity_over_tls,
     }
 }
 
