@@ -1,4 +1,4 @@
-//! XMPP, end to end: the real server with slixmpp and Profanity. The scenarios are in `tests/xmpp`; each has a server of its own.
+//! XMPP, end to end: the real server with slixmpp, Profanity and go-sendxmpp. The scenarios are in `tests/xmpp`; each has a server of its own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use holdfast_tests::xmpp::{scenario, scenarios, serve};
@@ -52,6 +52,7 @@ scenarios! {
         profanity_talks_in_a_room,
         profanity_corrects_itself,
         profanity_over_tls,
+        go_sendxmpp_says_something_in_a_room,
     }
 }
 

@@ -1,4 +1,4 @@
-"""Profanity, a client of the terminal. A slixmpp client is the other side."""
+"""Clients of the terminal: Profanity, for people, and go-sendxmpp, for scripts. A slixmpp client is the other side."""
 
 import asyncio
 import contextlib
@@ -78,10 +78,6 @@ def a_room(server, name):
     return server.room(f"{name}-{uuid.uuid4().hex[:8]}")
 
 
-def says(room, text):
-    return lambda s: s.name == "message" and s["from"].bare == room and s["body"] == text
-
-
 async def profanity_talks_in_a_room(server):
     bo = await server.client("bo")
     room = a_room(server, "terminal")
@@ -142,6 +138,24 @@ async def profanity_over_tls(server):
         await ana.shows("hello yourself")
 
 
+async def go_sendxmpp_says_something_in_a_room(server):
+    bo = await server.client("bo")
+    room = a_room(server, "script")
+    await bo.join(room, "bo")
+    # It ends the line of its sign-in, and begins its stream anew after that; the certificate is one for trying out.
+    where = ["-u", server.jid("ana"), "-p", PASSWORD, "-j", f"{server.host}:{server.port}", "--no-tls-verify"]
+    pipe = asyncio.subprocess.PIPE
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as home:
+        environment = {"HOME": home, "PATH": os.environ["PATH"]}
+        command = ["timeout", LONGEST, "go-sendxmpp", *where, "--chatroom", "--alias", "ana", room]
+        sends = await asyncio.create_subprocess_exec(*command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
+        _, trouble = await asyncio.wait_for(sends.communicate("the build is red, ä\n".encode()), PATIENCE)
+        assert sends.returncode == 0, trouble.decode()
+    heard = await bo.until("what the script says", lambda s: s.name == "message" and s["from"].bare == room and s["body"].strip() == "the build is red, ä")
+    assert heard["from"] == f"{room}/ana"
+
+
 run({f.__name__: f for f in (
     profanity_talks_in_a_room, profanity_corrects_itself, profanity_over_tls,
+    go_sendxmpp_says_something_in_a_room,
 )})
