@@ -1,4 +1,4 @@
-//! XMPP, end to end: the real server and slixmpp. The scenarios are in `tests/xmpp`; each has a server of its own.
+//! XMPP, end to end: the real server with slixmpp, Profanity and go-sendxmpp. The scenarios are in `tests/xmpp`; each has a server of its own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use holdfast_tests::pool::{PASSWORD, Plan, Pool};
@@ -59,6 +59,12 @@ scenarios! {
     hostile {
         before_signing_in,
         after_signing_in,
+    }
+    terminal {
+        profanity_talks_in_a_room,
+        profanity_corrects_itself,
+        profanity_over_tls,
+        go_sendxmpp_says_something_in_a_room,
     }
 }
 

@@ -37,15 +37,13 @@ impl Domains {
     /// # Errors
     /// Names the one that is no domain.
     pub(crate) fn new(people: &str, rooms: &str) -> Result<Self, String> {
-        let checked = |what: &str, text: &str| {
-            let good = DomainPart::new(text).map_err(|e| format!("xmpp.{what}: `{text}` is no domain: {e}"))?;
+        let checked = |text: &str| {
+            let good = DomainPart::new(text).map_err(|e| format!("`{text}` is no domain: {e}"))?;
             Ok::<_, String>(good.into_owned().to_string())
         };
-        let domains = Self { people: checked("domain", people)?, rooms: checked("rooms_domain", rooms)? };
+        let domains = Self { people: checked(people)?, rooms: checked(rooms)? };
         if domains.people == domains.rooms {
-            return Err(
-                "xmpp.rooms_domain: must differ from xmpp.domain, or a person and a room could have one address".into(),
-            );
+            return Err("the two must differ, or a person and a room could have one address".into());
         }
         Ok(domains)
     }

@@ -89,7 +89,8 @@ impl Door {
     /// # Errors
     /// When a setting is not acceptable or a certificate cannot be read.
     pub fn open(chat: Chat, options: XmppOptions, stopping: CancellationToken) -> Result<Door, OpenError> {
-        let domains = Domains::new(&options.domain, &options.rooms()).map_err(OpenError::Setting)?;
+        let domains = Domains::new(&options.domain, &options.rooms())
+            .map_err(|why| OpenError::Setting(format!("xmpp.domain and xmpp.rooms_domain: {why}")))?;
         let tls = if options.certificate.is_empty() {
             tls::self_signed(&[domains.people.clone(), domains.rooms.clone()])?
         } else {

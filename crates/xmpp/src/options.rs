@@ -1,5 +1,6 @@
 //! What an administrator may set about the door.
 
+use crate::addresses::Domains;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the door: `[xmpp]`.
@@ -71,6 +72,14 @@ impl XmppOptions {
     /// Whether the door is open at all.
     pub fn is_on(&self) -> bool {
         !self.domain.is_empty()
+    }
+
+    /// Checks what cannot be seen from one setting alone.
+    ///
+    /// # Errors
+    /// Says which domain is none.
+    pub fn check(&self) -> Result<(), String> {
+        if self.is_on() { Domains::new(&self.domain, &self.rooms()).map(drop) } else { Ok(()) }
     }
 
     /// What stands behind the `@` of rooms' addresses.

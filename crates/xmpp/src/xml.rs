@@ -117,6 +117,16 @@ pub(crate) fn text_of(element: &Element) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
+/// An element as text where `ns` is the namespace around it: what stands in it keeps its own.
+pub(crate) fn text_within(ns: &str, element: &Element) -> String {
+    let text = text_of(element);
+    let begin = format!("<{}", element.name());
+    match text.strip_prefix(&format!("{begin} xmlns='{ns}'")) {
+        Some(rest) => format!("{begin}{rest}"),
+        None => text,
+    }
+}
+
 /// The text of a child.
 pub(crate) fn child_text(element: &Element, name: &str, ns: &str) -> Option<String> {
     element.get_child(name, ns).map(Element::text)
@@ -130,6 +140,17 @@ pub(crate) fn payload(element: &Element) -> Option<&Element> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_namespace_around_it_is_left_out() {
+        let forwarded: Element =
+            "<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client'><body>b</body></message></forwarded>"
+                .parse()
+                .unwrap();
+        assert_eq!(text_within("jabber:client", &forwarded).parse::<Element>().unwrap(), forwarded);
+        let thread: Element = "<thread xmlns='jabber:client' parent='p'>t</thread>".parse().unwrap();
+        assert_eq!(text_within("jabber:client", &thread), "<thread parent='p'>t</thread>");
+    }
 
     #[test]
     fn what_people_type_cannot_leave_its_place() {

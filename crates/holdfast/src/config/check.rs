@@ -146,6 +146,9 @@ pub(super) fn together(config: &Config) -> Result<(), Wrong> {
         let why = "must be false unless xmpp.listen is an address of this machine alone, such as 127.0.0.1:5222: passwords would be there to read";
         return wrong("xmpp", "plaintext", why);
     }
+    if let Err(why) = xmpp.check() {
+        return wrong("xmpp", "domain", format!("with xmpp.rooms_domain: {why}"));
+    }
     if xmpp.certificate.is_empty() != xmpp.key.is_empty() {
         return wrong("xmpp", "key", "must be set if xmpp.certificate is, and only then");
     }

@@ -5,7 +5,7 @@ use crate::addresses::Target;
 use crate::ns;
 use crate::session::Session;
 use crate::stanza::{Iq, StanzaError};
-use crate::xml::El;
+use crate::xml::{El, text_within};
 use holdfast_chat::direct::{Direct, DirectQuery};
 use holdfast_domain::{PrincipalId, Time};
 use minidom::Element;
@@ -104,8 +104,7 @@ fn archived(message: &Direct) -> Option<(String, Time, El)> {
     // What was kept was written by this door.
     let read: Element = format!("<r xmlns='{}'>{}</r>", ns::CLIENT, message.payload).parse().ok()?;
     let stanza = read.get_child("message", ns::CLIENT)?;
-    let content: String =
-        stanza.children().map(|c| crate::xml::text_of(c).replacen(" xmlns='jabber:client'", "", 1)).collect();
+    let content: String = stanza.children().map(|c| text_within(ns::CLIENT, c)).collect();
     let mut el = El::new("message");
     for name in ["to", "from", "type", "id"] {
         el = el.maybe(name, stanza.attr(name));

@@ -10,7 +10,7 @@ use crate::limits::{HISTORY_ON_ENTRY, NICK_CHARS, ROOMS};
 use crate::ns;
 use crate::session::{Inside, Session};
 use crate::stanza::StanzaError;
-use crate::xml::{El, text_of};
+use crate::xml::{El, text_within};
 use holdfast_chat::rooms::NewRoom;
 use holdfast_chat::{ChatError, Mode, Outcome};
 use holdfast_domain::name::{DisplayName, key};
@@ -287,7 +287,7 @@ fn now() -> Time {
 pub(crate) fn content(stanza: &Element) -> Arc<str> {
     let ours = [ns::MUC, ns::MUC_USER, ns::OID, ns::HATS, ns::DELAY];
     let kept = stanza.children().filter(|child| !ours.contains(&child.ns().as_str()));
-    kept.map(|child| text_of(child).replacen(" xmlns='jabber:client'", "", 1)).collect::<String>().into()
+    kept.map(|child| text_within(ns::CLIENT, child)).collect::<String>().into()
 }
 
 /// The nick that a presence asks for.

@@ -6,7 +6,7 @@ use crate::addresses::Target;
 use crate::ns;
 use crate::session::Session;
 use crate::stanza::StanzaError;
-use crate::xml::{El, child_text, text_of};
+use crate::xml::{El, child_text, text_within};
 use holdfast_chat::Mode;
 use holdfast_domain::rights::{self, Action};
 use holdfast_domain::room::{Privacy, Role, RoleChange};
@@ -163,8 +163,7 @@ impl Session {
             let why = format!("nobody here is `{nick}` over XMPP");
             return self.refuse("message", element, &StanzaError::cancel("item-not-found").because(why));
         };
-        let content: String =
-            element.children().map(|c| text_of(c).replacen(" xmlns='jabber:client'", "", 1)).collect();
+        let content: String = element.children().map(|c| text_within(ns::CLIENT, c)).collect();
         let x = if element.has_child("x", ns::MUC_USER) { None } else { Some(El::of(ns::MUC_USER, "x")) };
         for seat in &occupant.seats {
             let message = El::new("message")

@@ -7,7 +7,7 @@ use crate::ns;
 use crate::session::Session;
 use crate::stanza::{StanzaError, refuse};
 use crate::stream::transport::Out;
-use crate::xml::{El, child_text, text_of};
+use crate::xml::{El, child_text, text_within};
 use futures_util::future::BoxFuture;
 use holdfast_chat::posting::{NewEdit, NewMessage};
 use holdfast_chat::rooms::RoomChange;
@@ -222,7 +222,7 @@ fn elements(element: &Element) -> Result<String, StanzaError> {
             _ => false,
         };
         if !ours {
-            kept.push_str(&text_of(child).replacen(" xmlns='jabber:client'", "", 1));
+            kept.push_str(&text_within(ns::CLIENT, child));
         }
     }
     if kept.len() > ELEMENTS_BYTES {

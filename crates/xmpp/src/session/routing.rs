@@ -5,7 +5,7 @@ use crate::addresses::Target;
 use crate::ns;
 use crate::stanza::{Iq, StanzaError};
 use crate::stream::transport::Out;
-use crate::xml::{El, payload, text_of};
+use crate::xml::{El, payload, text_of, text_within};
 use futures_util::future::BoxFuture;
 use jid::Jid;
 use minidom::Element;
@@ -146,14 +146,14 @@ impl Session {
         if self.learn_capabilities(element) {
             return self.tell_news().await;
         }
-        let content: String = element.children().map(text_of).collect();
+        let content: String = element.children().map(|child| text_within(ns::CLIENT, child)).collect();
         let answer = |to: &str, from: &str| {
             El::new("iq")
                 .attr("to", to)
                 .attr("from", from)
                 .maybe("type", element.attr("type"))
                 .maybe("id", element.attr("id"))
-                .raw(&content.replacen(" xmlns='jabber:client'", "", 1))
+                .raw(&content)
                 .to_string()
         };
         match self.target(element) {

@@ -65,6 +65,8 @@ pub(crate) struct Decoder {
     framing: Framing,
     bounds: Bounds,
     parser: Parser,
+    /// Whether the parser has been given anything.
+    fresh: bool,
     /// Whether the stream has begun.
     open: bool,
     /// The elements that have begun and not ended, the stanza first.
@@ -77,7 +79,7 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// A decoder at the beginning of a stream.
     pub(crate) fn new(framing: Framing, bounds: Bounds) -> Self {
-        Self { framing, bounds, parser: parser(), open: false, stack: Vec::new(), bytes: 0, elements: 0 }
+        Self { framing, bounds, parser: parser(), fresh: true, open: false, stack: Vec::new(), bytes: 0, elements: 0 }
     }
 
     /// Begins anew: after TLS was begun, after signing in.
@@ -95,6 +97,19 @@ impl Decoder {
     /// # Errors
     /// What ends the stream: bytes that are no XML, that XMPP does not allow, or that go beyond a bound.
     pub(crate) fn next(&mut self, bytes: &mut &[u8]) -> Result<Option<Unit>, StreamError> {
+        // The end of a line behind what was said before signing in belongs to no document; some clients write one.
+        if self.fresh && self.framing == Framing::Stream {
+            let spaces = bytes.iter().take_while(|b| b.is_ascii_whitespace()).count();
+            self.bytes += spaces;
+            *bytes = &bytes[spaces..];
+            if self.bytes > self.bounds.bytes {
+                return Err(StreamError::new("policy-violation", "a stream begins with its header"));
+            }
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            self.fresh = false;
+        }
         // Without bytes too: of those that were taken, not all has been told.
         loop {
             let before = bytes.len();
@@ -257,6 +272,15 @@ mod tests {
     fn an_element_that_ends_where_it_begins_is_there_at_once() {
         let units = read(&format!("{OPEN}<presence/>"), usize::MAX, Framing::Stream).unwrap();
         assert!(matches!(&units[1], Unit::Stanza(p) if p.name() == "presence"));
+    }
+
+    #[test]
+    fn the_end_of_a_line_before_a_stream_is_passed_over() {
+        let text = format!("\r\n {OPEN}<presence/>");
+        for size in [1, 3, usize::MAX] {
+            assert_eq!(read(&text, size, Framing::Stream).unwrap().len(), 2, "in portions of {size}");
+        }
+        assert_eq!(read(&" ".repeat(20_000), 1000, Framing::Stream).unwrap_err().condition, "policy-violation");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::ns;
 use crate::session::Session;
 use crate::stanza::StanzaError;
 use crate::stream::transport::Out;
-use crate::xml::{El, child_text, text_of};
+use crate::xml::{El, child_text, text_within};
 use holdfast_chat::direct::Sent;
 use holdfast_domain::{ClientId, PrincipalId};
 use minidom::Element;
@@ -34,7 +34,7 @@ impl Session {
         let content: String = element
             .children()
             .filter(|c| !c.is("stanza-id", ns::SID) && !c.is("delay", ns::DELAY))
-            .map(|c| text_of(c).replacen(" xmlns='jabber:client'", "", 1))
+            .map(|c| text_within(ns::CLIENT, c))
             .collect();
         if content.len() > ELEMENTS_BYTES * 2 {
             return Err(StanzaError::modify("not-acceptable").because("the message is too large"));

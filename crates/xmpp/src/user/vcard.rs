@@ -4,7 +4,7 @@ use crate::limits::ITEM_BYTES;
 use crate::ns;
 use crate::session::Session;
 use crate::stanza::{Iq, StanzaError};
-use crate::xml::{El, text_of};
+use crate::xml::{El, text_within};
 use holdfast_chat::view::Person;
 use holdfast_domain::PrincipalId;
 
@@ -28,8 +28,7 @@ impl Session {
         if iq.to.as_ref().is_some_and(|to| to.to_bare() != self.bare) {
             return Err(StanzaError::auth("forbidden").because("that is somebody else's vCard"));
         }
-        let content: String =
-            iq.payload.children().map(|c| text_of(c).replacen(" xmlns='vcard-temp'", "", 1)).collect();
+        let content: String = iq.payload.children().map(|c| text_within(ns::VCARD_TEMP, c)).collect();
         if content.len() > ITEM_BYTES {
             return Err(
                 StanzaError::modify("not-acceptable").because(format!("a vCard has at most {ITEM_BYTES} bytes"))
