@@ -46,7 +46,7 @@ pub fn stream(data: &[u8]) {
     }
 }
 
-fn read<'a>(framing: Framing, portions: &mut dyn Iterator<Item = &'a [u8]>) -> (Vec<Unit>, Option<StreamError>) {
+fn read(framing: Framing, portions: &mut dyn Iterator<Item = &[u8]>) -> (Vec<Unit>, Option<StreamError>) {
     let mut decoder = Decoder::new(framing, SMALL);
     let mut units = Vec::new();
     let mut waiting: Vec<u8> = Vec::new();

@@ -251,14 +251,7 @@ export interface AnnotationEntry extends EntryBase {
 }
 
 export type Entry =
-  | MessageEntry
-  | EditEntry
-  | RetractionEntry
-  | RemovalEntry
-  | PurgeEntry
-  | AnnotationEntry
-  | SubjectEntry
-  | ChangeEntry;
+  MessageEntry | EditEntry | RetractionEntry | RemovalEntry | PurgeEntry | AnnotationEntry | SubjectEntry | ChangeEntry;
 
 export interface Page {
   room: number;
