@@ -70,6 +70,7 @@ fn a_site_is_lost_that_shipped_its_log_and_nothing_else() {
 /// Both shares are buckets of an S3 server, and the other site knows nothing but what lies there. That PostgreSQL's own `archive_command` and
 /// `restore_command` reach it shows that the agents hand on how.
 #[test]
+#[ignore = "more than a minute: `make test-faults`"]
 fn a_site_is_lost_that_shipped_its_log_to_a_bucket_and_nothing_else() {
     let s3 = S3::start();
     let shares = s3.location("lab");
