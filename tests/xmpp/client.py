@@ -145,6 +145,19 @@ class Client(slixmpp.ClientXMPP):
         raise AssertionError("was not refused")
 
 
+def results(client):
+    """What an archive has told a client: (id, body, message) of each; they are taken out."""
+    page = []
+    for stanza in list(client.seen):
+        result = stanza.xml.find("{urn:xmpp:mam:2}result")
+        if result is not None:
+            client.seen.remove(stanza)
+            message = result.find("{urn:xmpp:forward:0}forwarded/{jabber:client}message")
+            body = message.find("{jabber:client}body")
+            page.append((result.get("id"), None if body is None else body.text, message))
+    return page
+
+
 class Web:
     """Somebody who uses the HTTP API."""
 

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import uuid
 
-from client import ET, Client, IqError, PASSWORD, error_of, run, stanza_id
+from client import Client, ET, IqError, PASSWORD, error_of, results, run, stanza_id
 
 MAM = "urn:xmpp:mam:2"
 PUBSUB = "http://jabber.org/protocol/pubsub"
@@ -14,15 +14,7 @@ async def own_archive(client, **fields):
     form = "".join(f"<field var='{k.replace('_', '-')}'><value>{v}</value></field>" for k, v in fields.items())
     x = f"<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>{MAM}</value></field>{form}</x>"
     fin = await client.ask(client.boundjid.bare, f"<query xmlns='{MAM}'>{x}<set xmlns='http://jabber.org/protocol/rsm'><max>200</max></set></query>", "set")
-    page = []
-    for stanza in list(client.seen):
-        result = stanza.xml.find(f"{{{MAM}}}result")
-        if result is not None:
-            client.seen.remove(stanza)
-            message = result.find("{urn:xmpp:forward:0}forwarded/{jabber:client}message")
-            body = message.find("{jabber:client}body")
-            page.append((result.get("id"), None if body is None else body.text))
-    return page, fin
+    return [(i, body) for i, body, _ in results(client)], fin
 
 
 def says(text):

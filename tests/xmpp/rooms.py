@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 
-from client import ET, Web, codes, error_of, run, stanza_id
+from client import ET, Web, codes, error_of, results, run, stanza_id
 
 MUC_USER = "{http://jabber.org/protocol/muc#user}"
 MAM = "urn:xmpp:mam:2"
@@ -41,15 +41,7 @@ def mam(most=None, before=None, after=None, fields=(), flip=False):
 async def archived(client, room, **how):
     """A page of an archive: (id, body) of each message, and what ended it."""
     fin = await client.ask(room, mam(**how), "set")
-    page = []
-    for stanza in list(client.seen):
-        result = stanza.xml.find(f"{{{MAM}}}result")
-        if result is not None:
-            client.seen.remove(stanza)
-            message = result.find("{urn:xmpp:forward:0}forwarded/{jabber:client}message")
-            body = message.find("{jabber:client}body")
-            page.append((result.get("id"), None if body is None else body.text, message))
-    return page, fin
+    return results(client), fin
 
 
 async def entering_makes_a_room(server):

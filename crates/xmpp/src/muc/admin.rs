@@ -38,8 +38,7 @@ impl Session {
     fn listed(&self, room: RoomId, affiliation: &str) -> Result<Vec<El>, StanzaError> {
         let chat = &self.door.chat;
         let directory = chat.directory();
-        let state = rights::may(&directory, self.user(), room, Action::SeePeople)
-            .map_err(|denied| holdfast_chat::ChatError::denied(denied, "this room"))?;
+        let state = self.allowed(&directory, room, Action::SeePeople)?;
         let looks_after = rights::may(&directory, self.user(), room, Action::ChangeRoles).is_ok();
         if affiliation == "outcast" && !looks_after {
             return Err(StanzaError::auth("forbidden").because("only those who look after the room may see this list"));
@@ -130,8 +129,7 @@ impl Session {
     ) -> Result<(), StanzaError> {
         let (privacy, owner) = {
             let directory = self.door.chat.directory();
-            let state = rights::may(&directory, self.user(), room, Action::ChangeRoles)
-                .map_err(|denied| holdfast_chat::ChatError::denied(denied, "this room"))?;
+            let state = self.allowed(&directory, room, Action::ChangeRoles)?;
             let is = standing::of(&directory, who, state);
             (state.room.privacy, is.administrator)
         };
@@ -177,8 +175,7 @@ impl Session {
     ) -> Result<(), StanzaError> {
         let (auditorium, is) = {
             let directory = self.door.chat.directory();
-            let state = rights::may(&directory, self.user(), room, Action::ChangeRoles)
-                .map_err(|denied| holdfast_chat::ChatError::denied(denied, "this room"))?;
+            let state = self.allowed(&directory, room, Action::ChangeRoles)?;
             (state.room.room_type == RoomType::Auditorium, standing::of(&directory, who, state))
         };
         let has = |role: Role| is.role.word() == role.word();
@@ -210,8 +207,7 @@ impl Session {
         let by = self.inside.get(&room).map_or_else(|| self.shown.clone(), |inside| inside.nick.clone());
         {
             let directory = self.door.chat.directory();
-            rights::may(&directory, self.user(), room, Action::RemoveMessages)
-                .map_err(|denied| holdfast_chat::ChatError::denied(denied, "this room"))?;
+            self.allowed(&directory, room, Action::RemoveMessages)?;
             let looks_after =
                 |who| standing::of_id(&directory, who, room).is_some_and(|s| s.affiliation == Affiliation::Owner);
             if kicked.iter().any(|(_, who, _)| looks_after(*who)) {

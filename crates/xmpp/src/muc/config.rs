@@ -7,7 +7,7 @@ use crate::xml::El;
 use holdfast_chat::rooms::RoomChange;
 use holdfast_chat::{ChatError, Mode};
 use holdfast_domain::RoomId;
-use holdfast_domain::rights::{self, Action};
+use holdfast_domain::rights::Action;
 use holdfast_domain::room::{Privacy, Role, RoleChange, Room, RoomType};
 use minidom::Element;
 use xmpp_parsers::data_forms::{DataForm, DataFormType};
@@ -89,8 +89,7 @@ impl Session {
     pub(crate) async fn room_owner(&mut self, room: RoomId, iq: &Iq<'_>) -> Result<Option<El>, StanzaError> {
         let now = {
             let directory = self.door.chat.directory();
-            let state = rights::may(&directory, self.user(), room, Action::Configure)
-                .map_err(|denied| ChatError::denied(denied, "this room"))?;
+            let state = self.allowed(&directory, room, Action::Configure)?;
             state.room.clone()
         };
         if !iq.set {

@@ -127,13 +127,13 @@ impl Session {
         Ok(good.as_str().to_owned())
     }
 
+    /// This connection's seat, with what its presence says.
+    pub(crate) fn seat(&self, presence: Arc<str>) -> Seat {
+        Seat { connection: self.key(), jid: self.full.to_string(), presence, teller: self.resource.teller.clone() }
+    }
+
     fn sit(&self, room: RoomId, nick: &str, stanza: &Element) -> Result<super::occupants::Occupant, Taken> {
-        let seat = Seat {
-            connection: self.key(),
-            jid: self.full.to_string(),
-            presence: content(stanza),
-            teller: self.resource.teller.clone(),
-        };
+        let seat = self.seat(content(stanza));
         self.door.occupants.sit(room, nick, self.user(), seat)
     }
 
@@ -211,7 +211,7 @@ impl Session {
 
     /// What was said before, as much as the client wants.
     async fn tell_history(&mut self, room: RoomId, jid: &str, end: Seq, x: Option<&Element>) {
-        let wish = Wish::read(x);
+        let wish = Wish::read(x, self.door.chat.now());
         let mut found: Vec<El> = Vec::new();
         let mut before = end.next();
         let mut chars = 0;
@@ -259,12 +259,12 @@ struct Wish {
 }
 
 impl Wish {
-    fn read(x: Option<&Element>) -> Wish {
+    fn read(x: Option<&Element>, now: Time) -> Wish {
         let history = x.and_then(|x| x.get_child("history", ns::MUC));
         let number = |name: &str| history.and_then(|h| h.attr(name)?.parse::<usize>().ok());
         let seconds = number("seconds").map(|s| {
             let ago = i64::try_from(s).unwrap_or(i64::MAX / 2_000).saturating_mul(1_000);
-            now().plus_millis(-ago)
+            now.plus_millis(-ago)
         });
         let since = history.and_then(|h| Time::parse(h.attr("since")?).ok());
         let chars = number("maxchars");
@@ -276,11 +276,6 @@ impl Wish {
         };
         Wish { stanzas, chars, since: since.max(seconds) }
     }
-}
-
-fn now() -> Time {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// What a client's presence says of itself, without what is for the room or ours to say.

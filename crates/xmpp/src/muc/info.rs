@@ -74,8 +74,7 @@ impl Session {
             here + chat.others_in(room).len()
         };
         let directory = chat.directory();
-        let state = rights::may(&directory, self.user(), room, Action::Find)
-            .map_err(|denied| holdfast_chat::ChatError::denied(denied, "this room"))?;
+        let state = self.allowed(&directory, room, Action::Find)?;
         let settings = &state.room;
         let mut features: Vec<&str> = ROOM.to_vec();
         let pick = |is: bool, yes: &'static str, no: &'static str| if is { yes } else { no };

@@ -69,8 +69,7 @@ impl Session {
     async fn let_in(&mut self, room: RoomId, who: PrincipalId) -> Result<(), StanzaError> {
         let needs = {
             let directory = self.door.chat.directory();
-            let state = rights::may(&directory, self.user(), room, Action::Join)
-                .map_err(|denied| holdfast_chat::ChatError::denied(denied, "this room"))?;
+            let state = self.allowed(&directory, room, Action::Join)?;
             let enters = rights::may(&directory, who, room, Action::Join).is_ok();
             state.room.privacy != Privacy::Open && !enters
         };

@@ -1,7 +1,7 @@
 //! Going out of a room: by oneself, by force, or because the server stops. And changing nick or presence while inside.
 
 use super::entering::content;
-use super::occupants::{Seat, Taken};
+use super::occupants::Taken;
 use super::presence::{Told, item, statuses};
 use super::standing::{self, Role};
 use crate::ns;
@@ -122,12 +122,7 @@ impl Session {
             Err(error) => return self.refuse_with("presence", stanza, &error, Some(El::of(ns::MUC, "x"))),
         };
         let Ok((jid, standing, _)) = self.room_now(room) else { return };
-        let seat = Seat {
-            connection: self.key(),
-            jid: self.full.to_string(),
-            presence: content(stanza),
-            teller: self.resource.teller.clone(),
-        };
+        let seat = self.seat(content(stanza));
         let full = self.full.to_string();
         let same = key(&wanted) == key(&inside.nick);
         if !same && let Err(Taken) = self.door.occupants.sit(room, &wanted, self.user(), seat.clone()) {
@@ -155,12 +150,7 @@ impl Session {
         let content = match stanza {
             Some(stanza) => {
                 let content = content(stanza);
-                let seat = Seat {
-                    connection: self.key(),
-                    jid: self.full.to_string(),
-                    presence: content.clone(),
-                    teller: self.resource.teller.clone(),
-                };
+                let seat = self.seat(content.clone());
                 if self.door.occupants.sit(room, nick, self.user(), seat).is_err() {
                     return;
                 }

@@ -1,5 +1,8 @@
 //! What somebody is to a room, in the words of XEP-0045 section 5.
 
+use crate::session::Session;
+use crate::stanza::StanzaError;
+use holdfast_chat::ChatError;
 use holdfast_domain::directory::{Directory, RoomState};
 use holdfast_domain::rights::{self, Action};
 use holdfast_domain::{PrincipalId, RoomId};
@@ -85,6 +88,22 @@ pub(crate) fn of(directory: &Directory, user: PrincipalId, state: &RoomState) ->
         () => Affiliation::None,
     };
     Standing { affiliation, role, administrator: is.admin, manager, presenter }
+}
+
+impl Session {
+    /// The room, if this person may do `action` there.
+    ///
+    /// # Errors
+    /// What is missing; a room that he may not know of is not there.
+    pub(crate) fn allowed<'d>(
+        &self,
+        directory: &'d Directory,
+        room: RoomId,
+        action: Action,
+    ) -> Result<&'d RoomState, StanzaError> {
+        let allowed = rights::may(directory, self.user(), room, action);
+        Ok(allowed.map_err(|denied| ChatError::denied(denied, "this room"))?)
+    }
 }
 
 /// The same by the room's number; nothing at all where there is no room.

@@ -342,10 +342,8 @@ impl Session {
         people.extend(self.contacts().await.iter().filter(|c| c.to).filter_map(|c| self.person_at(&c.jid)));
         for who in people {
             let Ok(settings) = self.door.chat.kept_items(who, SETTINGS).await else { return };
-            for node in settings.iter().filter(|s| wanted.contains(&s.id)).map(|s| Node::new(&s.id)) {
-                let may = Settings::read(
-                    &settings.iter().find(|s| s.id == node.0).map(|s| s.payload.clone()).unwrap_or_default(),
-                );
+            for kept in settings.iter().filter(|s| wanted.contains(&s.id)) {
+                let (node, may) = (Node::new(&kept.id), Settings::read(&kept.payload));
                 if who != self.user() && may.is_some_and(|s| s.access == Access::Whitelist) {
                     continue;
                 }
