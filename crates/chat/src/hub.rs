@@ -151,13 +151,15 @@ impl Hub {
     }
 
     /// Puts a connection that holds everything up to `cursor` into a room, unless newer entries were handed out meanwhile:
-    /// then it answers their end, and the connection has to catch up first.
+    /// then it answers their end, and the connection has to catch up first. Who came and went since the roster that it was
+    /// told, if it was told one, is told now: catching up takes its time.
     pub(crate) fn enter(
         &self,
         room: RoomId,
         connection: &Arc<Connection>,
         person: &Person,
         cursor: Seq,
+        told: Option<&Roster>,
     ) -> Result<(), Seq> {
         let mut state = self.lock();
         let published = state.published.get(&room).copied().unwrap_or(Seq::ZERO);
@@ -185,6 +187,9 @@ impl Hub {
             if elsewhere == 0 {
                 self.tell_presence(room, live, vec![person.clone()], Vec::new(), Some(connection.id));
             }
+        }
+        if let Some(event) = told.and_then(|told| live.since(room, told)) {
+            connection.outbox.push(&Shared::new(event));
         }
         Ok(())
     }
@@ -254,10 +259,7 @@ impl Hub {
 
     /// Who is in a room.
     pub(crate) fn roster(&self, room: RoomId) -> Roster {
-        let state = self.lock();
-        let Some(live) = state.rooms.get(&room) else { return Roster::default() };
-        let people = if live.limited { Vec::new() } else { live.people.values().map(|p| p.person.clone()).collect() };
-        Roster { count: live.people.len(), limited: live.limited, people }
+        self.lock().rooms.get(&room).map_or_else(Roster::default, LiveRoom::roster)
     }
 
     /// Who is in a room by other doors than XMPP, or on other servers; nobody if the room is too large for a roster.
@@ -467,6 +469,24 @@ impl LiveRoom {
             over_xmpp: 0,
             elsewhere: 0,
         })
+    }
+
+    fn roster(&self) -> Roster {
+        let people = if self.limited { Vec::new() } else { self.people.values().map(|p| p.person.clone()).collect() };
+        Roster { count: self.people.len(), limited: self.limited, people }
+    }
+
+    /// What changed since a roster; nothing to tell if nothing did, or if the room is too large for one and was.
+    fn since(&self, room: RoomId, told: &Roster) -> Option<Event> {
+        let Roster { count, limited, people } = self.roster();
+        let missing = |of: &[Person], from: &[Person]| -> Vec<Person> {
+            from.iter().filter(|p| !of.iter().any(|o| o.id == p.id)).cloned().collect()
+        };
+        let (joined, left) = (missing(&told.people, &people), missing(&people, &told.people));
+        // A list that is no longer kept is not told as people who left.
+        let left = if limited { Vec::new() } else { left };
+        let changed = limited != told.limited || !joined.is_empty() || !left.is_empty();
+        changed.then_some(Event::Presence { room, joined, left, count, limited })
     }
 
     /// Takes somebody off the roster who is in the room neither here nor elsewhere.

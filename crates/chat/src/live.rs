@@ -192,7 +192,7 @@ impl Live {
             roster.people.push(self.person.clone());
             roster.count += 1;
         }
-        self.push(Event::Joined { room, epoch: self.epoch(), head, roster });
+        self.push(Event::Joined { room, epoch: self.epoch(), head, roster: roster.clone() });
         let mut cursor = after.unwrap_or(head);
         let reads_history = self.chat.allow(&self.connection.caller, room, Action::ReadHistory).is_ok();
         // An entry beyond the end was lost with a database that has been restored: what the reader holds is of no use.
@@ -201,7 +201,7 @@ impl Live {
             self.push(Event::Gap { room, epoch: self.epoch(), after: cursor, head });
             cursor = head;
         }
-        while let Err(published) = hub.enter(room, &self.connection, &self.person, cursor) {
+        while let Err(published) = hub.enter(room, &self.connection, &self.person, cursor, Some(&roster)) {
             if !reads_history {
                 cursor = published;
                 continue;
@@ -249,7 +249,7 @@ impl Live {
         self.chat.allow_in(&self.chat.directory(), caller, room, Action::Join)?;
         let hub = self.chat.hub();
         let mut cursor = hub.published(room);
-        while let Err(published) = hub.enter(room, &self.connection, &self.person, cursor) {
+        while let Err(published) = hub.enter(room, &self.connection, &self.person, cursor, None) {
             cursor = published;
         }
         // As in `join_one`.

@@ -102,7 +102,7 @@ impl Hub {
 mod tests {
     use super::*;
     use crate::caller::Caller;
-    use crate::event::{Event, Shared, Wire};
+    use crate::event::{Event, Roster, Shared, Wire};
     use crate::hub::{Connection, Published};
     use holdfast_domain::Seq;
     use std::sync::Arc;
@@ -117,7 +117,7 @@ mod tests {
     fn connect(hub: &Hub, id: i64) -> Arc<Connection> {
         let caller = Caller { user: PrincipalId(id), ..Caller::operator() };
         let connection = hub.connect(caller, Wire::Json).unwrap();
-        hub.enter(ROOM, &connection, &person(id), hub.published(ROOM)).unwrap();
+        hub.enter(ROOM, &connection, &person(id), hub.published(ROOM), None).unwrap();
         connection
     }
 
@@ -153,6 +153,33 @@ mod tests {
         hub.all_elsewhere(b, vec![]);
         assert_eq!(hub.present(ROOM), 0);
         assert!(hub.lock().rooms.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_came_and_went_while_somebody_caught_up_is_told() {
+        let hub = Hub::new(3, None, [], 1);
+        let (first, second) = (connect(&hub, 10), connect(&hub, 11));
+        let told = hub.roster(ROOM);
+        let enter = |id: i64, told: &Roster| {
+            let caller = first.caller.clone();
+            let connection = hub.connect(Caller { user: PrincipalId(id), ..caller }, Wire::Json).unwrap();
+            hub.enter(ROOM, &connection, &person(id), Seq::ZERO, Some(told)).unwrap();
+            connection
+        };
+        hub.disconnect(&second);
+        connect(&hub, 12);
+        let told = Roster { people: told.people.into_iter().chain([person(13)]).collect(), count: 3, ..told };
+        let late = enter(13, &told);
+        assert_eq!(heard(&late).await, [(vec![12], vec![11], 3)]);
+        let knows = enter(12, &hub.roster(ROOM));
+        assert_eq!(heard(&knows).await, [], "nothing has changed");
+        // Too large for a roster meanwhile: that is told, and nobody is said to have left.
+        let told = hub.roster(ROOM);
+        connect(&hub, 14);
+        let late = enter(15, &told);
+        assert_eq!(heard(&late).await, [(vec![], vec![], 5)]);
+        let late = enter(16, &hub.roster(ROOM));
+        assert_eq!(heard(&late).await, [], "it knows that the room is too large");
     }
 
     #[tokio::test]
