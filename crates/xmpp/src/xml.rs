@@ -2,6 +2,7 @@
 //!
 //! What goes out is written as text at once rather than as a tree: a stanza for a thousand people is made once and its bytes are shared.
 
+use bytes::Bytes;
 use minidom::Element;
 use std::fmt::{self, Write as _};
 
@@ -9,14 +10,23 @@ use std::fmt::{self, Write as _};
 #[derive(Clone, Debug)]
 pub(crate) struct El {
     name: &'static str,
-    attributes: String,
-    content: String,
+    /// All but its end. A `>` stands at `head` once there is something in it.
+    text: String,
+    /// Where its attributes end.
+    head: usize,
 }
+
+/// Bytes that most elements have room in.
+const ROOM: usize = 128;
 
 impl El {
     /// An element in the namespace of the one around it.
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, attributes: String::new(), content: String::new() }
+        let mut text = String::with_capacity(ROOM);
+        text.push('<');
+        text.push_str(name);
+        let head = text.len();
+        Self { name, text, head }
     }
 
     /// An element of a namespace.
@@ -26,9 +36,15 @@ impl El {
 
     /// With an attribute.
     pub(crate) fn attr(mut self, name: &str, value: impl fmt::Display) -> Self {
-        let _ = write!(self.attributes, " {name}='");
-        let _ = write!(Escape(&mut self.attributes), "{value}");
-        self.attributes.push('\'');
+        // What is in it already stands behind the attribute.
+        let content = self.text.split_off(self.head);
+        self.text.push(' ');
+        self.text.push_str(name);
+        self.text.push_str("='");
+        let _ = write!(Escape(&mut self.text), "{value}");
+        self.text.push('\'');
+        self.head = self.text.len();
+        self.text.push_str(&content);
         self
     }
 
@@ -41,16 +57,20 @@ impl El {
     }
 
     /// With text after what is in it.
-    pub(crate) fn text(mut self, text: impl fmt::Display) -> Self {
-        let _ = write!(Escape(&mut self.content), "{text}");
-        self
+    pub(crate) fn text(self, text: impl fmt::Display) -> Self {
+        self.with(|out| {
+            let _ = write!(Escape(out), "{text}");
+        })
     }
 
     /// With an element after what is in it.
     #[allow(clippy::needless_pass_by_value, reason = "it is written here and done with")]
-    pub(crate) fn child(mut self, child: El) -> Self {
-        child.write_to(&mut self.content);
-        self
+    pub(crate) fn child(self, child: El) -> Self {
+        self.with(|out| {
+            out.reserve(child.text.len() + child.name.len() + ROOM);
+            out.push_str(&child.text);
+            out.extend(child.end());
+        })
     }
 
     /// With elements after what is in it.
@@ -64,25 +84,43 @@ impl El {
     }
 
     /// With what is XML already.
-    pub(crate) fn raw(mut self, xml: &str) -> Self {
-        self.content.push_str(xml);
+    pub(crate) fn raw(self, xml: &str) -> Self {
+        self.with(|out| out.push_str(xml))
+    }
+
+    /// With what `write` puts behind what is in it.
+    fn with(mut self, write: impl FnOnce(&mut String)) -> Self {
+        let before = self.text.len();
+        let empty = before == self.head;
+        if empty {
+            self.text.push('>');
+        }
+        write(&mut self.text);
+        if empty && self.text.len() == before + 1 {
+            self.text.truncate(before);
+        }
         self
     }
 
-    fn write_to(&self, out: &mut String) {
-        let Self { name, attributes, content } = self;
-        let _ = match content.is_empty() {
-            true => write!(out, "<{name}{attributes}/>"),
-            false => write!(out, "<{name}{attributes}>{content}</{name}>"),
-        };
+    /// What ends it.
+    fn end(&self) -> [&'static str; 3] {
+        if self.text.len() == self.head { ["/>", "", ""] } else { ["</", self.name, ">"] }
     }
 }
 
 impl fmt::Display for El {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = String::with_capacity(self.attributes.len() + self.content.len() + 32);
-        self.write_to(&mut out);
-        f.write_str(&out)
+        f.write_str(&self.text)?;
+        self.end().into_iter().try_for_each(|part| f.write_str(part))
+    }
+}
+
+impl From<El> for Bytes {
+    fn from(el: El) -> Bytes {
+        let end = el.end();
+        let mut text = el.text;
+        text.extend(end);
+        Bytes::from(text)
     }
 }
 
@@ -91,21 +129,37 @@ struct Escape<'a>(&'a mut String);
 
 impl fmt::Write for Escape<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            match c {
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '&' => self.0.push_str("&amp;"),
-                '\'' => self.0.push_str("&apos;"),
-                '"' => self.0.push_str("&quot;"),
-                '\n' | '\t' => self.0.push(c),
-                '\r' => self.0.push_str("&#13;"),
-                '\u{FFFE}' | '\u{FFFF}' => self.0.push(char::REPLACEMENT_CHARACTER),
-                c if c < ' ' => self.0.push(char::REPLACEMENT_CHARACTER),
-                c => self.0.push(c),
+        let mut rest = text;
+        // Most text needs nothing, and goes on in one piece.
+        while let Some(at) = rest.bytes().position(may_need_escape) {
+            let (plain, after) = rest.split_at(at);
+            self.0.push_str(plain);
+            let mut chars = after.chars();
+            match chars.next() {
+                Some('<') => self.0.push_str("&lt;"),
+                Some('>') => self.0.push_str("&gt;"),
+                Some('&') => self.0.push_str("&amp;"),
+                Some('\'') => self.0.push_str("&apos;"),
+                Some('"') => self.0.push_str("&quot;"),
+                Some('\r') => self.0.push_str("&#13;"),
+                Some('\u{FFFE}' | '\u{FFFF}') => self.0.push(char::REPLACEMENT_CHARACTER),
+                Some(c) if c < ' ' => self.0.push(char::REPLACEMENT_CHARACTER),
+                Some(c) => self.0.push(c),
+                None => {}
             }
+            rest = chars.as_str();
         }
+        self.0.push_str(rest);
         Ok(())
+    }
+}
+
+/// Whether what begins with a byte may not stand as it is. U+FFFE and U+FFFF begin with EF.
+fn may_need_escape(byte: u8) -> bool {
+    match byte {
+        b'\n' | b'\t' => false,
+        b'<' | b'>' | b'&' | b'\'' | b'"' | 0xEF => true,
+        byte => byte < b' ',
     }
 }
 
@@ -150,6 +204,16 @@ mod tests {
         assert_eq!(text_within("jabber:client", &forwarded).parse::<Element>().unwrap(), forwarded);
         let thread: Element = "<thread xmlns='jabber:client' parent='p'>t</thread>".parse().unwrap();
         assert_eq!(text_within("jabber:client", &thread), "<thread parent='p'>t</thread>");
+    }
+
+    #[test]
+    fn elements_are_written_in_any_order() {
+        let inner = El::new("b").text("").raw("").children([]);
+        assert_eq!(inner.to_string(), "<b/>", "nothing is in it");
+        let el = El::new("a").child(inner).attr("c", 1).text("é\u{FFFF}\u{FFFD}&").attr("d", "'").field("e", "");
+        let text = "<a c='1' d='&apos;'><b/>é\u{FFFD}\u{FFFD}&amp;<e/></a>";
+        assert_eq!(el.to_string(), text);
+        assert_eq!(Bytes::from(el), text);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::append::{self, find_sent, head_columns, read_end};
 use super::error::Work;
+use super::parts::{PARTS, Part, of_each_part};
 use super::row::{Found, complete, entry_columns, found_columns, kind_code, load_entries, load_rows};
 use super::session::Session;
 use super::{Inner, PostgresStore};
@@ -10,6 +11,7 @@ use crate::log::{Appended, Draft, From, Head, Page, RoomLog, Row};
 use crate::paging::window;
 use crate::{Result, StoreError};
 use async_trait::async_trait;
+use futures_util::future::try_join;
 use holdfast_domain::chain::{Digest, Header, Payload, Stored};
 use holdfast_domain::{ClientId, Entry, PrincipalId, RoomId, Seq, Time};
 use std::collections::BTreeSet;
@@ -43,7 +45,8 @@ impl RoomLog for PostgresStore {
     async fn page(&self, room: RoomId, from: From, limit: usize) -> Result<Page> {
         const DOING: &str = "reading a page of a log";
         let session = self.inner.sessions.reader().await?;
-        page(&session, room, from, limit).await.map_err(|e| e.while_doing(DOING))
+        let part = self.inner.parts.of(&session, room).await.map_err(|e| e.while_doing(DOING))?;
+        page(&session, part, room, from, limit).await.map_err(|e| e.while_doing(DOING))
     }
 
     async fn rows(&self, room: RoomId, seqs: Vec<Seq>) -> Result<Vec<Row>> {
@@ -122,27 +125,49 @@ pub(super) async fn end(session: &Session, room: RoomId) -> Work<End> {
     }
 }
 
-async fn page(session: &Session, room: RoomId, from: From, limit: usize) -> Work<Page> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        found_columns!(),
-        " FROM entry e LEFT JOIN amendment a ON a.room = e.room AND a.seq = e.seq
-          WHERE e.room = $1 AND e.seq BETWEEN $2 AND $3 ORDER BY e.seq"
-    );
-    let head = end(session, room).await?.head.seq;
+async fn page(session: &Session, part: Part, room: RoomId, from: From, limit: usize) -> Work<Page> {
+    // Where a page lies mostly needs no knowledge of the end, which is then asked for in the same breath.
+    let (head, guessed) = match from {
+        From::Before(_) | From::After(_) => {
+            let (first, last) = window(Seq::MAX, from, None, limit);
+            let (end, found) = try_join(end(session, room), within(session, part, room, first, last)).await?;
+            (end.head.seq, Some(((first, last), found)))
+        }
+        From::Latest | From::Around(_) | From::At(_) => (end(session, room).await?.head.seq, None),
+    };
     let focus = match from {
         From::Around(seq) if seq <= head => Some(seq),
         From::At(time) => first_shown(session, room, time).await?,
         _ => None,
     };
     let (first, last) = window(head, from, focus, limit);
-    let mut rows = Vec::new();
-    if first <= last {
-        let found = session.query(SQL, &[&room.0, &first.0, &last.0]).await?;
-        rows = complete(session, found.iter().map(Found::read).collect::<Work<_>>()?).await?;
-    }
+    let found = match guessed {
+        // Beyond the end nothing was found, and what was written meanwhile belongs to the next page.
+        Some(((guess, _), mut found)) if guess == first => {
+            found.retain(|f| f.entry.seq <= last);
+            found
+        }
+        _ => within(session, part, room, first, last).await?,
+    };
+    let rows = complete(session, found).await?;
     let focus = focus.filter(|seq| (first..=last).contains(seq));
     Ok(Page { rows, focus, more_before: first > Seq(1), more_after: last < head })
+}
+
+/// The entries from `first` to `last`.
+async fn within(session: &Session, part: Part, room: RoomId, first: Seq, last: Seq) -> Work<Vec<Found>> {
+    const SQL: [&str; PARTS] = of_each_part!(
+        "SELECT ",
+        found_columns!(),
+        " FROM ";
+        " e LEFT JOIN LATERAL (SELECT * FROM amendment a WHERE a.room = e.room AND a.seq = e.seq) a ON true
+          WHERE e.room = $1 AND e.seq BETWEEN $2 AND $3 ORDER BY e.seq"
+    );
+    if first > last {
+        return Ok(Vec::new());
+    }
+    let found = session.query(part.choose(&SQL), &[&room.0, &first.0, &last.0]).await?;
+    found.iter().map(Found::read).collect()
 }
 
 /// The message that is shown first among those shown at `time` or later: among those written here, which are in the order of their numbers, and

@@ -27,6 +27,7 @@ mod log;
 mod maintenance;
 mod migrate;
 mod options;
+mod parts;
 mod personal;
 mod pool;
 mod projections;
@@ -50,6 +51,7 @@ use crate::Result;
 use crate::pool::{Condition, Heard};
 use error::{Fail, unavailable};
 use hosts::Hosts;
+use parts::Parts;
 use session::Session;
 use sessions::Sessions;
 use std::sync::atomic::Ordering;
@@ -77,6 +79,7 @@ struct Inner {
     location: String,
     run: Uuid,
     lexicon: Arc<Lexicon>,
+    parts: Parts,
     watched: Watched,
     told: Arc<Told>,
     /// The end and the beginning of an unbroken row of this server's own changes of the directory.
@@ -117,6 +120,7 @@ impl PostgresStore {
             location: options.location(),
             run,
             lexicon: Arc::new(lexicon),
+            parts: Parts::default(),
             watched,
             told: Told::new(run),
             own_changes: Mutex::new((0, 0)),

@@ -1,8 +1,8 @@
 //! A room's archive: its log, as far as clients have use for it.
 
 use super::query::{self, Asked, Found};
-use crate::muc::entry::{stanza_id, stanzas};
-use crate::muc::saying::find;
+use crate::muc::entry::{parse_stanza_id, stanza_id, stanzas};
+use crate::muc::saying::{find, unknown};
 use crate::session::Session;
 use crate::stanza::{Iq, StanzaError};
 use crate::xml::El;
@@ -47,11 +47,22 @@ impl Session {
         let chat = self.door.chat.clone();
         // Both ends are not in the page.
         let (mut low, mut high) = (Seq::ZERO, Seq::MAX);
-        for id in &asked.after {
-            low = low.max(find(&chat, &self.caller, room, id).await?);
-        }
-        for id in &asked.before {
-            high = high.min(find(&chat, &self.caller, room, id).await?);
+        // The one id next to which the page lies is looked up with the page itself.
+        let mut beside = None;
+        match (asked.after.as_slice(), asked.before.as_slice(), asked.backwards) {
+            ([id], [], false) | ([], [id], true) => {
+                let (seq, mark) = parse_stanza_id(id).ok_or_else(|| unknown(id))?;
+                beside = Some((id, seq, mark));
+                *(if asked.backwards { &mut high } else { &mut low }) = seq;
+            }
+            (after, before, _) => {
+                for id in after {
+                    low = low.max(find(&chat, &self.caller, room, id).await?);
+                }
+                for id in before {
+                    high = high.min(find(&chat, &self.caller, room, id).await?);
+                }
+            }
         }
         if let Some(since) = asked.since {
             match self.first_at(room, since).await? {
@@ -70,14 +81,22 @@ impl Session {
         };
         let mut found: Vec<(String, Time, El)> = Vec::new();
         let mut complete = false;
-        while !complete && found.len() <= asked.most && low.next() < high {
+        while beside.is_some() || (!complete && found.len() <= asked.most && low.next() < high) {
             let limit = asked.most - found.len() + MORE;
-            let from = match asked.backwards {
-                true if high == Seq::MAX => From::Latest,
-                true => From::Before(high),
-                false => From::After(low),
+            let from = match (asked.backwards, beside) {
+                (true, Some((_, seq, _))) => From::Before(seq.next()),
+                (false, Some((_, seq, _))) => From::After(Seq(seq.0 - 1)),
+                (true, None) if high == Seq::MAX => From::Latest,
+                (true, None) => From::Before(high),
+                (false, None) => From::After(low),
             };
             let page = chat.history(&self.caller, room, from, limit).await?;
+            if let Some((id, seq, mark)) = beside.take() {
+                let is_it = |view: &EntryView| view.entry.seq == seq && view.entry.mark() == mark;
+                if !page.entries.iter().any(is_it) {
+                    return Err(unknown(id));
+                }
+            }
             complete = if asked.backwards { !page.more_before } else { !page.more_after };
             let Some((first, last)) = page.entries.first().zip(page.entries.last()) else { break };
             let (first, last) = (first.entry.seq, last.entry.seq);

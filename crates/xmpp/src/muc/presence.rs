@@ -9,6 +9,7 @@ use holdfast_chat::event::Wire;
 use holdfast_chat::view::Person;
 use holdfast_domain::{PrincipalId, RoomId};
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 
 /// What is told of an occupant.
 pub(crate) struct Told<'a> {
@@ -67,7 +68,10 @@ pub(crate) fn statuses(codes: &[u16]) -> impl Iterator<Item = El> + '_ {
 /// The id by which an occupant is known whatever he is called (XEP-0421): the same for one person in one room for ever.
 pub(crate) fn occupant_id(room: RoomId, user: PrincipalId) -> El {
     let digest = Sha256::digest(format!("occupant {user} of {room}"));
-    let id: String = digest.iter().take(12).map(|b| format!("{b:02x}")).collect();
+    let mut id = String::with_capacity(24);
+    for byte in digest.iter().take(12) {
+        let _ = write!(id, "{byte:02x}");
+    }
     El::of(ns::OID, "occupant-id").attr("id", id)
 }
 

@@ -186,13 +186,17 @@ async fn write(chat: &Chat, caller: &Caller, room: RoomId, wanted: Wanted) -> Re
 
 /// The entry of a stanza id, if it is that very one.
 pub(crate) async fn find(chat: &Chat, caller: &Caller, room: RoomId, id: &str) -> Result<Seq, StanzaError> {
-    let unknown = || StanzaError::cancel("item-not-found").because(format!("there is no message `{id}`"));
-    let (seq, mark) = parse_stanza_id(id).ok_or_else(unknown)?;
+    let (seq, mark) = parse_stanza_id(id).ok_or_else(|| unknown(id))?;
     match chat.entry(caller, room, seq).await {
         Ok((view, _)) if view.entry.mark() == mark => Ok(seq),
-        Ok(_) | Err(ChatError::Unknown(_)) => Err(unknown()),
+        Ok(_) | Err(ChatError::Unknown(_)) => Err(unknown(id)),
         Err(other) => Err(other.into()),
     }
+}
+
+/// There is no such entry, or another one under its number.
+pub(crate) fn unknown(id: &str) -> StanzaError {
+    StanzaError::cancel("item-not-found").because(format!("there is no message `{id}`"))
 }
 
 /// A message's client id. Ids that are unique for ever (UUIDs, and those that say so, XEP-0359) yield the same one, so that a message that is sent

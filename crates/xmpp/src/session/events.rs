@@ -1,6 +1,6 @@
 //! What happens elsewhere, as the client is told of it.
 
-use super::{End, Session};
+use super::{End, Inside, Session};
 use crate::muc::entry::{changed, stanzas, subject, typing};
 use crate::muc::standing;
 use crate::ns;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 impl Session {
     /// Tells the client what has happened.
-    pub(super) async fn hear(&mut self, events: Vec<Arc<Shared>>) -> Result<(), End> {
+    pub(super) fn hear(&mut self, events: Vec<Arc<Shared>>) -> Result<(), End> {
         for shared in events {
             match shared.event() {
                 Event::Door { bytes, passing } => {
@@ -34,7 +34,7 @@ impl Session {
                     let over_xmpp = self.door.occupants.all(*room).iter().any(|o| o.user == person.id);
                     if let Some(inside) = self.inside.get(room).filter(|_| !self.inactive && !over_xmpp) {
                         let jid = inside.jid.clone();
-                        let bytes = shared.encoded(Wire::Xmpp, |_| bytes_of(&typing(&jid, *room, person)));
+                        let bytes = shared.encoded(Wire::Xmpp, |_| typing(&jid, *room, person).into());
                         self.push(Out::Stanza(bytes));
                     }
                 }
@@ -56,8 +56,7 @@ impl Session {
     /// An entry of a room's log. Its bytes are made once for all who are there.
     fn entry(&mut self, shared: &Shared, view: &EntryView) {
         let room = view.entry.room;
-        let Some(inside) = self.inside.get(&room) else { return };
-        let jid = inside.jid.clone();
+        let Some(Inside { jid, .. }) = self.inside.get(&room) else { return };
         match &view.entry.body {
             Some(EntryBody::Room(put)) => {
                 let bytes = shared.encoded(Wire::Xmpp, |_| {
@@ -65,21 +64,22 @@ impl Session {
                     let id = view.entry.client_id.to_string();
                     let from = format!("{jid}/{}", view.author.display_name);
                     match about {
-                        true => bytes_of(&subject(&from, Some(id), &put.now.subject)),
-                        false => bytes_of(&changed(&jid, &[104])),
+                        true => subject(&from, Some(id), &put.now.subject).into(),
+                        false => changed(jid, &[104]).into(),
                     }
                 });
                 self.push(Out::Stanza(bytes));
             }
             // A removal may be of many, and is rare.
             Some(EntryBody::Removal(_)) => {
-                for stanza in stanzas(&jid, view) {
+                for stanza in stanzas(jid, view) {
                     self.tell(stanza);
                 }
             }
             _ => {
-                let bytes =
-                    shared.encoded(Wire::Xmpp, |_| stanzas(&jid, view).first().map_or_else(Bytes::new, bytes_of));
+                let bytes = shared.encoded(Wire::Xmpp, |_| {
+                    stanzas(jid, view).into_iter().next().map_or_else(Bytes::new, Bytes::from)
+                });
                 if !bytes.is_empty() {
                     self.push(Out::Stanza(bytes));
                 }
@@ -146,8 +146,4 @@ impl Session {
             Bye::Moved { servers } => self.door.elsewhere(servers),
         })
     }
-}
-
-fn bytes_of(stanza: &El) -> Bytes {
-    Bytes::from(stanza.to_string())
 }

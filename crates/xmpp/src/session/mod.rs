@@ -6,6 +6,7 @@
 mod events;
 pub(crate) mod orders;
 pub(crate) mod outgoing;
+mod pace;
 pub(crate) mod resumption;
 mod routing;
 
@@ -29,15 +30,20 @@ use jid::{BareJid, FullJid};
 use minidom::Element;
 use orders::Order;
 use outgoing::Managed;
+use pace::Pace;
 use resumption::{Handle, Taken};
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
 
 /// Events taken at a time.
-const EVENTS: usize = 64;
+const EVENTS: usize = 512;
+/// How long a session goes on when the server stops, if nobody tells it anything.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One client's session.
 pub(crate) struct Session {
@@ -62,6 +68,8 @@ pub(crate) struct Session {
     posting: FuturesOrdered<BoxFuture<'static, Vec<Out>>>,
     orders: mpsc::Receiver<Order>,
     order: mpsc::Sender<Order>,
+    alarms: Alarms,
+    pace: Pace,
     heard: Instant,
     asked: bool,
     /// When it ends unless it is taken up again.
@@ -101,6 +109,31 @@ pub(crate) enum End {
 impl From<StreamError> for End {
     fn from(error: StreamError) -> Self {
         End::Error(error)
+    }
+}
+
+/// What a session waits for beside what is said. They stay from one wait to the next: setting them anew each time costs more than a delivery.
+struct Alarms {
+    /// Rings when something may be due, or too early.
+    wake: Pin<Box<Sleep>>,
+    /// The server stops. Live connections are told by the service; this is for one that hears nothing more.
+    stop: BoxFuture<'static, ()>,
+}
+
+impl Alarms {
+    fn new(stopping: CancellationToken) -> Self {
+        let stop = async move {
+            stopping.cancelled_owned().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        Self { wake: Box::pin(tokio::time::sleep_until(Instant::now())), stop: Box::pin(stop) }
+    }
+
+    /// Rings at `at` or before.
+    fn set(&mut self, at: Instant) {
+        if self.wake.is_elapsed() || at < self.wake.deadline() {
+            self.wake.as_mut().reset(at);
+        }
     }
 }
 
@@ -165,6 +198,8 @@ impl Session {
             posting: FuturesOrdered::new(),
             orders,
             order,
+            alarms: Alarms::new(door.stopping().clone()),
+            pace: Pace::new(now),
             heard: now,
             asked: false,
             until: None,
@@ -212,7 +247,10 @@ impl Session {
             let done = match step {
                 Step::Unit(unit) => Box::pin(self.take(unit)).await,
                 Step::Events(events) if events.is_empty() => Err(End::Lost),
-                Step::Events(events) => Box::pin(self.hear(events)).await,
+                Step::Events(events) => {
+                    self.pace.written(Instant::now());
+                    self.hear(events)
+                }
                 Step::Posted(answers) => {
                     self.posted(answers);
                     Ok(())
@@ -237,8 +275,9 @@ impl Session {
     }
 
     async fn wait(&mut self) -> Step {
-        let wake = self.wakes_at();
-        let Self { transport, orders, live, posting, door, .. } = self;
+        self.alarms.set(self.wakes_at());
+        let held = self.pace.held(Instant::now());
+        let Self { transport, orders, live, posting, alarms: Alarms { wake, stop }, .. } = self;
         let room = posting.len() < POSTING;
         let unit = async {
             match transport {
@@ -246,17 +285,19 @@ impl Session {
                 _ => std::future::pending().await,
             }
         };
+        let events = async {
+            if let Some(until) = held {
+                tokio::time::sleep_until(until).await;
+            }
+            live.next(EVENTS).await
+        };
         tokio::select! {
             Some(order) = orders.recv() => Step::Order(order),
             unit = unit => Step::Unit(unit),
-            events = live.next(EVENTS) => Step::Events(events),
+            events = events => Step::Events(events),
             Some(answers) = posting.next(), if !posting.is_empty() => Step::Posted(answers),
-            () = tokio::time::sleep_until(wake) => Step::Tick,
-            // Live connections are told by the service; this is for one that hears nothing more.
-            () = async {
-                door.stopping().cancelled().await;
-                tokio::time::sleep(Duration::from_secs(2)).await;
-            } => Step::Stopping,
+            () = wake.as_mut() => Step::Tick,
+            () = stop => Step::Stopping,
         }
     }
 

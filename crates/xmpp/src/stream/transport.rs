@@ -259,15 +259,13 @@ async fn patiently(work: impl Future<Output = io::Result<()>>) -> io::Result<()>
 
 impl Out {
     /// A stanza.
-    #[allow(clippy::needless_pass_by_value, reason = "it is written here and done with")]
-    pub(crate) fn stanza(stanza: impl ToString) -> Out {
-        Out::Stanza(Bytes::from(stanza.to_string()))
+    pub(crate) fn stanza(stanza: impl Into<Bytes>) -> Out {
+        Out::Stanza(stanza.into())
     }
 
     /// Another element.
-    #[allow(clippy::needless_pass_by_value, reason = "as above")]
-    pub(crate) fn element(element: impl ToString) -> Out {
-        Out::Element(Bytes::from(element.to_string()))
+    pub(crate) fn element(element: impl Into<Bytes>) -> Out {
+        Out::Element(element.into())
     }
 
     fn len(&self) -> usize {
@@ -316,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_shared_stanza_is_addressed_to_each() {
-        let written = |stanza: &str, alone: bool| {
+        let written = |stanza: &'static str, alone: bool| {
             let mut out = Vec::new();
             Out::stanza(stanza).write("a@b/c'd", alone, &mut out);
             String::from_utf8(out).unwrap()
