@@ -34,6 +34,8 @@ pub struct S3 {
     folder: TempDir,
     address: SocketAddr,
     running: Option<Running>,
+    /// Whether it asks for signatures.
+    asks: bool,
 }
 
 #[derive(Debug)]
@@ -52,8 +54,19 @@ impl S3 {
         std::fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = listener.local_addr().expect("its address");
-        let running = Some(run(folder.path(), listener));
-        S3 { folder, address, running }
+        let running = Some(run(folder.path(), listener, true));
+        S3 { folder, address, running, asks: true }
+    }
+
+    /// Starts one that lets everybody in without a signature, and takes notice of no condition that it does not know: what a share must not lie on.
+    ///
+    /// # Panics
+    /// As [`S3::start`].
+    pub fn start_careless() -> S3 {
+        let mut s3 = S3::start();
+        s3.asks = false;
+        s3.start_again();
+        s3
     }
 
     /// Ends it as a kill does: nobody is answered any more. What it holds stays.
@@ -74,7 +87,7 @@ impl S3 {
     pub fn start_again(&mut self) {
         self.stop();
         let listener = TcpListener::bind(self.address).expect("the same port");
-        self.running = Some(run(self.folder.path(), listener));
+        self.running = Some(run(self.folder.path(), listener, self.asks));
     }
 
     /// The share in a folder of its bucket.
@@ -87,11 +100,16 @@ impl S3 {
         self.folder.path().join(BUCKET).join(folder).join(object)
     }
 
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The variables by which it is reached.
     pub fn variables(&self) -> Vec<(String, String)> {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         vec![
-            pair("AWS_ENDPOINT", &format!("http://{}", self.address)),
+            pair("AWS_ENDPOINT", &self.address()),
             pair("AWS_ALLOW_HTTP", "true"),
             pair("AWS_REGION", "us-east-1"),
             pair("AWS_ACCESS_KEY_ID", KEY),
@@ -106,9 +124,11 @@ impl Drop for S3 {
     }
 }
 
-fn run(folder: &Path, listener: TcpListener) -> Running {
+fn run(folder: &Path, listener: TcpListener, asks: bool) -> Running {
     let mut service = S3ServiceBuilder::new(FileSystem::new(folder).expect("its folder"));
-    service.set_auth(SimpleAuth::from_single(KEY, SECRET));
+    if asks {
+        service.set_auth(SimpleAuth::from_single(KEY, SECRET));
+    }
     let (service, folder) = (service.build(), folder.to_owned());
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::spawn(move || {

@@ -2,7 +2,7 @@
 
 use object_store::Error;
 
-/// Why a call was in vain. An S3 server answers in XML, of which the code and the message are for people; the rest quotes the request.
+/// Why a call was in vain. A server of buckets answers in XML, of which the code and the message are for people; the rest quotes the request.
 pub(super) fn why(error: &Error) -> String {
     let said = with_causes(error);
     let Some(code) = between(&said, "<Code>", "</Code>") else {
@@ -13,7 +13,11 @@ pub(super) fn why(error: &Error) -> String {
     };
     let message = between(&said, "<Message>", "</Message>").map_or_else(String::new, |text| format!(": {text}"));
     let what = match code {
-        "NoSuchBucket" => "there is no such bucket on its server",
+        "NoSuchBucket" | "ContainerNotFound" => "there is no such bucket on its server",
+        "AuthenticationFailed" => {
+            "AZURE_STORAGE_ACCOUNT_KEY does not belong to AZURE_STORAGE_ACCOUNT_NAME, or the clocks of this machine and of its server disagree"
+        }
+        "AuthorizationFailure" | "AuthorizationPermissionMismatch" => "the key may not do that here",
         "InvalidAccessKeyId" | "NotSignedUp" => "its server does not know the key that AWS_ACCESS_KEY_ID names",
         "SignatureDoesNotMatch" => "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID, or AWS_REGION is wrong",
         "AccessDenied" | "AllAccessDisabled" => "the key may not do that here",
