@@ -50,12 +50,7 @@ impl S3 {
     /// # Panics
     /// When it cannot be started.
     pub fn start() -> S3 {
-        let folder = tempfile::tempdir().expect("a directory");
-        std::fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let address = listener.local_addr().expect("its address");
-        let running = Some(run(folder.path(), listener, true));
-        S3 { folder, address, running, asks: true }
+        S3::start_that(true)
     }
 
     /// Starts one that lets everybody in without a signature, and takes notice of no condition that it does not know: what a share must not lie on.
@@ -63,10 +58,16 @@ impl S3 {
     /// # Panics
     /// As [`S3::start`].
     pub fn start_careless() -> S3 {
-        let mut s3 = S3::start();
-        s3.asks = false;
-        s3.start_again();
-        s3
+        S3::start_that(false)
+    }
+
+    fn start_that(asks: bool) -> S3 {
+        let folder = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let running = Some(run(folder.path(), listener, asks));
+        S3 { folder, address, running, asks }
     }
 
     /// Ends it as a kill does: nobody is answered any more. What it holds stays.

@@ -11,13 +11,14 @@ pub(super) fn why(error: &Error) -> String {
             _ => said,
         };
     };
-    let message = between(&said, "<Message>", "</Message>").map_or_else(String::new, |text| format!(": {text}"));
+    let message = between(&said, "<Message>", "</Message>").and_then(|text| text.lines().next());
+    let message = message.map_or_else(String::new, |text| format!(": {text}"));
     let what = match code {
         "NoSuchBucket" | "ContainerNotFound" => "there is no such bucket on its server",
-        "AuthenticationFailed" => {
-            "AZURE_STORAGE_ACCOUNT_KEY does not belong to AZURE_STORAGE_ACCOUNT_NAME, or the clocks of this machine and of its server disagree"
+        "AuthenticationFailed" | "AuthorizationFailure" => {
+            "the key in AZURE_STORAGE_ACCOUNT_KEY is not that of AZURE_STORAGE_ACCOUNT_NAME, or may not do that from here"
         }
-        "AuthorizationFailure" | "AuthorizationPermissionMismatch" => "the key may not do that here",
+        "AuthorizationPermissionMismatch" => "the key may not do that here",
         "InvalidAccessKeyId" | "NotSignedUp" => "its server does not know the key that AWS_ACCESS_KEY_ID names",
         "SignatureDoesNotMatch" => "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID, or AWS_REGION is wrong",
         "AccessDenied" | "AllAccessDisabled" => "the key may not do that here",

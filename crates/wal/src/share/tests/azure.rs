@@ -36,7 +36,7 @@ async fn azure_keeps_what_is_written_once_and_tells_no_secret() {
             at.as_str(),
             "AZURE_STORAGE_ACCOUNT_KEY",
             "d3JvbmctYW5kLXNlY3JldA==",
-            "does not belong to AZURE_STORAGE_ACCOUNT_NAME",
+            "is not that of AZURE_STORAGE_ACCOUNT_NAME",
         ),
         ("az://elsewhere/bos", "AZURE_ALLOW_HTTP", "true", "there is no such bucket"),
         (&at, "AZURE_STORAGE_ENDPOINT", &format!("http://{closed}/holdfasttest"), "onnection refused"),
