@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, reason = "a test without its server has failed")]
 
 use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -137,7 +138,7 @@ fn run(folder: &Path, listener: TcpListener, asks: bool) -> Running {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         runtime.block_on(async {
             tokio::select! {
-                () = serve(listener, service, folder) => {}
+                () = serve(listener, service, folder, asks) => {}
                 _ = stopped => {}
             }
         });
@@ -147,7 +148,7 @@ fn run(folder: &Path, listener: TcpListener, asks: bool) -> Running {
     Running { stop, thread }
 }
 
-async fn serve(listener: TcpListener, service: S3Service, folder: PathBuf) {
+async fn serve(listener: TcpListener, service: S3Service, folder: PathBuf, asks: bool) {
     listener.set_nonblocking(true).expect("a listener");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
     let (turn, folder) = (Arc::new(Mutex::new(())), Arc::new(folder));
@@ -155,7 +156,10 @@ async fn serve(listener: TcpListener, service: S3Service, folder: PathBuf) {
         let Ok((stream, _)) = listener.accept().await else { return };
         let (service, turn, folder) = (service.clone(), Arc::clone(&turn), Arc::clone(&folder));
         tokio::spawn(async move {
-            let answer = service_fn(move |request: Request<Incoming>| {
+            let answer = service_fn(move |mut request: Request<Incoming>| {
+                if !asks {
+                    request.headers_mut().remove(AUTHORIZATION);
+                }
                 let (service, turn, folder) = (service.clone(), Arc::clone(&turn), Arc::clone(&folder));
                 async move {
                     let bucket = request.uri().path().split('/').nth(1).unwrap_or_default();

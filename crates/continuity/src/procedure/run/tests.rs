@@ -103,7 +103,7 @@ async fn carry_out(slow: &Arc<Slow>) -> (OperationView, Vec<String>) {
     (view, listening.await.unwrap())
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_gives_no_answer_is_asked_and_done_again_and_this_is_said() {
     let slow = Slow::new(3, 2, Duration::from_secs(60));
     let (view, said) = carry_out(&slow).await;
@@ -114,7 +114,6 @@ async fn what_gives_no_answer_is_asked_and_done_again_and_this_is_said() {
     }
 }
 
-/// Real time: the engine measures it so.
 #[tokio::test]
 async fn it_is_not_asked_for_longer_than_the_step_has() {
     let slow = Slow::new(u32::MAX, 0, Duration::from_millis(50));

@@ -11,7 +11,7 @@ async fn a_server_that_writes_over_what_is_there_is_refused() {
     let variables = Variables::of([
         pair("GOOGLE_BASE_URL", &careless.address()),
         pair("GOOGLE_ALLOW_HTTP", "true"),
-        pair("GOOGLE_SKIP_SIGNATURE", "true"),
+        pair("GOOGLE_BEARER_TOKEN", "any"),
     ]);
     let share = Share::init_by("gs://pool/bos", "chat.litwareinc.com", "bos", LONG, &variables).await.unwrap();
     assert!(careless.file("bos", MARKER).is_file(), "it lies where it is looked for");
