@@ -16,7 +16,7 @@ WEB_MODULES := web/node_modules/.package-lock.json
 export PATH := $(CURDIR)/target/tools/node_modules/.bin:$(PATH)
 
 
-.PHONY: help run lab test test-faults web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser install-xmpp clean
+.PHONY: help run lab test test-faults web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser install-xmpp install-azure clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s "$$(printf '\t')"
@@ -59,9 +59,9 @@ test-rust: build-debug
 	  $(CARGO) test --workspace --locked; \
 	fi
 
-test-faults: install-tools install-postgres web build-debug ## Every test of two sites, also those that take long, and a minute for each fuzz target
+test-faults: install-tools install-postgres install-azure web build-debug ## Every test of two sites, also those that take long, and a minute for each fuzz target
 	export HOLDFAST_BIN="$$(packaging/target-dir.sh)/debug/holdfast"; \
-	$(CARGO) nextest run --workspace --locked --run-ignored all -E 'package(holdfast-tests) & (binary(sites) | binary(sites_faults) | binary(sites_shell) | binary(sites_shipping))'
+	$(CARGO) nextest run --workspace --locked --run-ignored all -E '(package(holdfast-tests) & (binary(sites) | binary(sites_faults) | binary(sites_shell) | binary(sites_shipping))) | (package(holdfast-wal) & test(/azure/))'
 	@packaging/fuzz.sh
 
 test-web: $(WEB_MODULES)
@@ -82,6 +82,9 @@ install-postgres: ## Install what the tests of the PostgreSQL store need: Postgr
 
 install-browser: ## Install what the browser tests need: Chromium
 	@packaging/install.sh browser
+
+install-azure: ## Install what the tests of shares at Azure need: Microsoft's emulator Azurite
+	@packaging/install.sh azure
 
 install-xmpp: ## Install what the tests with XMPP clients need: slixmpp, Profanity, go-sendxmpp
 	@packaging/install.sh xmpp

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs what is missing for a build (`build`), for the tests of the PostgreSQL store (`postgres`), for the browser tests (`browser`) or for the tests
-# with XMPP clients (`xmpp`), and says what it does.
+# Installs what is missing for a build (`build`), for the tests of the PostgreSQL store (`postgres`), for the browser tests (`browser`), for the tests with
+# XMPP clients (`xmpp`) or for those of shares at Azure (`azure`), and says what it does.
 # On Debian and Ubuntu it calls apt-get, as root or through sudo; elsewhere it names what is missing.
 set -euo pipefail
 
@@ -45,8 +45,12 @@ case "${1:-build}" in
     need go-sendxmpp go-sendxmpp
     need tmux tmux
     ;;
+  azure)
+    if ! command -v node >/dev/null 2>&1; then missing+=(nodejs npm)
+    elif ! command -v npm >/dev/null 2>&1; then missing+=(npm); fi
+    ;;
   *)
-    echo "usage: $0 build|postgres|browser|xmpp" >&2
+    echo "usage: $0 build|postgres|browser|xmpp|azure" >&2
     exit 2
     ;;
 esac
@@ -87,6 +91,16 @@ if [ "${1:-build}" = xmpp ]; then
     python3 -m venv "$tools"
     "$tools/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
     cp "$wanted" "$tools/installed"
+  fi
+fi
+
+if [ "${1:-build}" = azure ]; then
+  # Microsoft's emulator from npm, for this checkout alone.
+  tools="$(dirname "$0")/../target/tools/azurite"
+  if ! [ -x "$tools/node_modules/.bin/azurite-blob" ]; then
+    echo "Installing Azurite into target/tools/azurite (npm)" >&2
+    mkdir -p "$tools"
+    npm install --prefix "$tools" --no-audit --no-fund --silent --ignore-scripts azurite@3.37.0
   fi
 fi
 

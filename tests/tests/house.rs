@@ -12,7 +12,7 @@ const FLOORS: [(&str, u8); 19] = [
     ("holdfast-domain", 1),
     ("holdfast-pki", 1),
     ("holdfast-private-postgres", 1),
-    ("holdfast-private-s3", 1),
+    ("holdfast-private-buckets", 1),
     ("holdfast-history", 1),
     ("holdfast-load", 2),
     ("holdfast-wal", 2),

@@ -6,7 +6,7 @@
     reason = "a test that cannot go on has failed, and says what it measured"
 )]
 
-use holdfast_private_s3::S3;
+use holdfast_private_buckets::{Azure, S3};
 use holdfast_tests::cli;
 use holdfast_tests::lab::OwnLab;
 use holdfast_tests::wait::until;
@@ -79,6 +79,15 @@ fn a_site_is_lost_that_shipped_its_log_to_a_bucket_and_nothing_else() {
     let log = std::fs::read_dir(s3.file("lab/bos", "wal")).unwrap().count();
     assert_eq!(log, 1, "the log of one cluster lies in the bucket");
     assert!(s3.file("lab/bos", "lineage/000000001000.claim").is_file());
+}
+
+/// The same in Azure's emulator.
+#[test]
+#[ignore = "more than a minute, and needs Azurite: `make test-faults`"]
+fn a_site_is_lost_that_shipped_its_log_to_azure_and_nothing_else() {
+    let azure = Azure::start();
+    let said = demo_with(&["--shipping-only", "--shares", &azure.location("lab")], &azure.variables());
+    assert_eq!(said["shipping_only"], true);
 }
 
 #[test]

@@ -329,6 +329,11 @@ const SWITCHOVER: [(&str, bool); 10] = [
     ("reattach-backup", true),
 ];
 
+const REMOVAL: [(&str, bool); 3] = [("check", false), ("go-on-alone", true), ("stop", true)];
+
+/// That it streams the copy itself sees to: whoever copied it lets it follow.
+const MIRROR: [(&str, bool); 4] = [("check", false), ("copy", true), ("attach", false), ("wait-for-it", true)];
+
 /// Begins a procedure and has the agent that carries it out die at each place where it can, one after the other; each next life resumes it. Answers how many
 /// deaths there were. `late`: steps that may have come about by themselves in one of the earlier lives.
 async fn die_everywhere(
@@ -407,6 +412,32 @@ fn f40_the_agent_dies_before_and_after_everything_that_a_switchover_writes_or_do
         lab.until("bos-db-1", "follow the new mirror", LIMIT, follows).await?;
         lab.holdfast(["switchover"]).await?;
         in_sync(lab, "atl-db-1").await
+    });
+}
+
+/// The same for the mirror, which is taken away and built anew, with clients at work. The primary's agent dies; what it asked of the mirror's may be under way.
+#[test]
+#[ignore = "some thirty lives of an agent: `make test-faults`"]
+fn f40_the_agent_dies_before_and_after_everything_that_a_mirrors_removal_and_its_set_up_write_or_do() {
+    in_lab(async |lab| {
+        under_load(lab, "f40_mirror", async |lab| {
+            let (short, resume) = ("atl-db-1", ["failover", "resume"]);
+            let deaths =
+                die_everywhere(lab, ("remove-mirror", short), &REMOVAL, &[], &["mirror", "remove"], &resume).await?;
+            ensure!(deaths == 12, "{deaths} places were reached");
+            lab.until(short, "serve exposed", LIMIT, |r| r.serves() && r.protection == Protection::Exposed).await?;
+            let stopped = lab.report("atl-db-2").await?;
+            ensure!(matches!(stopped.place, Place::Stopped { .. }) && !stopped.is_up(), "{stopped:#?}");
+            let view = lab.report(short).await?.operation.context("an operation")?;
+            ensure!(view.state == OperationState::Done && view.kind == "remove-mirror", "{view:#?}");
+
+            let begin = ["mirror", "install", "--anew"];
+            let deaths = die_everywhere(lab, ("mirror", short), &MIRROR, &[], &begin, &resume).await?;
+            ensure!(deaths == 14, "{deaths} places were reached");
+            ensure!(lab.report("atl-db-2").await?.copied_at > stopped.copied_at, "it was not copied");
+            check_outcome(lab, short, 1).await
+        })
+        .await
     });
 }
 

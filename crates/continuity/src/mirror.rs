@@ -1,16 +1,22 @@
-//! Building the mirror of an instance: copied, verified, attached, caught up, and only then waited for.
+//! Building the mirror of an instance: copied, verified, attached, caught up, and only then waited for. Taking it away is [`remove`].
+
+mod remove;
+
+pub(crate) use remove::RemoveMirror;
 
 use crate::agent::Agent;
 use crate::agent::order::Order;
+use crate::agent::report::Report;
 use crate::agent::state::{Fetch, Place};
-use crate::doing::refused;
+use crate::doing;
 use crate::procedure::{Memory, Observed, Procedure, Step, StepError};
 use crate::register::Protection;
 use async_trait::async_trait;
+use holdfast_instance::Phase;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Options of a mirror's set-up.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -35,6 +41,12 @@ struct Pair {
 }
 
 impl Pair {
+    fn of(agent: Arc<Agent>) -> Pair {
+        let mirror =
+            agent.topology().instances_of(agent.site()).find(|i| i.name != agent.name()).map(|i| i.name.clone());
+        Pair { agent, mirror }
+    }
+
     fn mirror(&self) -> Result<&str, StepError> {
         self.mirror
             .as_deref()
@@ -47,8 +59,7 @@ impl Pair {
 
     /// Whether the other one streams from here and is up to date.
     async fn follows(&self) -> Result<bool, StepError> {
-        let status = self.agent.instance().status().await;
-        let server = status.server.ok_or_else(|| StepError::refused("PostgreSQL does not answer here"))?;
+        let server = self.agent.server().await?;
         let at = match (&server.primary, &server.standby) {
             (Some(primary), _) => primary.flushed,
             (_, Some(standby)) => standby.received.max(standby.replayed).unwrap_or_default(),
@@ -62,13 +73,11 @@ impl Pair {
 
 impl InstallMirror {
     pub(crate) fn new(agent: Arc<Agent>, options: MirrorOptions) -> InstallMirror {
-        let other = agent.topology().instances_of(agent.site()).find(|i| i.name != agent.name());
-        let mirror = other.map(|i| i.name.clone());
         let title = format!("Build the mirror of {}", agent.name());
-        let pair = Pair { agent, mirror };
+        let pair = Pair::of(agent);
         let steps: Vec<Box<dyn Step>> = vec![
             Box::new(Check(pair.clone())),
-            Box::new(Copy { pair: pair.clone(), anew: options.anew }),
+            Box::new(Copy { pair: pair.clone(), anew: options.anew, starts: Mutex::new(None) }),
             Box::new(Attach(pair.clone())),
             Box::new(WaitForIt(pair)),
         ];
@@ -124,6 +133,7 @@ impl Step for Check {
         let pair = &self.0;
         let mirror = pair.mirror()?;
         let own = pair.agent.ask(pair.agent.name()).await?;
+        doing::known(&own)?;
         if !own.is_up() {
             return Err(StepError::refused(format!("PostgreSQL does not answer here, on {}", own.instance)));
         }
@@ -150,9 +160,34 @@ fn place_word(place: &Place) -> &'static str {
     }
 }
 
+/// For a standby that is starting to answer, before it is taken for one that never will and is copied anew.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+
 struct Copy {
     pair: Pair,
     anew: bool,
+    /// Since when it has been starting.
+    starts: Mutex<Option<Instant>>,
+}
+
+impl Copy {
+    /// Refuses to judge by a standby that may have the data and did not say so: it would be copied for nothing, and the pool has no mirror meanwhile.
+    fn known(&self, other: &Report) -> Result<(), StepError> {
+        let mut since = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&other.place, &other.status.phase) {
+            (Place::Standby { .. }, Phase::Starting(_)) => {
+                match since.get_or_insert_with(Instant::now).elapsed() < STARTS_WITHIN {
+                    true => doing::known(other),
+                    false => Ok(()),
+                }
+            }
+            (Place::Standby { .. }, Phase::Silent(_)) => doing::known(other),
+            _ => {
+                *since = None;
+                Ok(())
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -172,8 +207,10 @@ impl Step for Copy {
     async fn observe(&self, memory: &Memory) -> Result<Observed, StepError> {
         let pair = &self.pair;
         let other = pair.agent.ask(pair.mirror()?).await?;
+        self.known(&other)?;
         let own = pair.agent.ask(pair.agent.name()).await?;
-        let system = |r: &crate::agent::report::Report| r.status.server.as_ref().map(|s| s.system_identifier);
+        doing::known(&own)?;
+        let system = |r: &Report| r.status.server.as_ref().map(|s| s.system_identifier);
         let same = system(&other).is_some() && system(&other) == system(&own);
         let standby = matches!(other.place, Place::Standby { .. });
         let before: Option<Before> = memory.of("check");
@@ -259,7 +296,7 @@ impl Step for WaitForIt {
         if agent.protection() != Protection::InSync {
             return Ok(Observed::NotYet("commits do not wait for it yet".into()));
         }
-        let barrier = agent.instance().barrier(Duration::from_secs(2)).await.map_err(refused)?;
+        let barrier = agent.instance().barrier(Duration::from_secs(2)).await?;
         Ok(match barrier.is_acknowledged() {
             true => Observed::done("in sync: it acknowledged a barrier"),
             false => Observed::NotYet("it has not acknowledged a barrier yet".into()),
@@ -269,20 +306,15 @@ impl Step for WaitForIt {
     async fn act(&self, _: &Memory) -> Result<(), StepError> {
         let agent = &self.0.agent;
         let mirror = self.0.mirror()?.to_owned();
-        agent
-            .with_turn(async {
-                agent.remember(|m| m.mirrored = true)?;
-                agent.rejoin(&mirror).await
-            })
-            .await?;
-        Ok(())
+        agent.remember(|m| m.mirrored = true)?;
+        // That it did not acknowledge a barrier in time, or that the witness did not answer, may pass; the keeper tries it too from now on.
+        agent.with_turn(agent.rejoin(&mirror)).await.map_err(StepError::NoAnswer)
     }
 }
 
 /// The step of a failover that makes the backup mirror the mirror of the new primary: the same, as one.
 pub(crate) async fn mirror_is_waited_for(agent: &Arc<Agent>) -> Result<Observed, StepError> {
-    let other = agent.topology().instances_of(agent.site()).find(|i| i.name != agent.name());
-    let pair = Pair { agent: Arc::clone(agent), mirror: other.map(|i| i.name.clone()) };
+    let pair = Pair::of(Arc::clone(agent));
     if pair.mirror.is_none() {
         return Ok(Observed::done("the topology names no other instance here: the pool stays exposed"));
     }

@@ -17,11 +17,11 @@ const CHECKPOINT: Duration = Duration::from_secs(300);
 pub(crate) async fn observe(agent: &Agent, promoted: Promoted) -> Result<Observed, StepError> {
     let (system, size) = agent.cluster()?;
     let location = agent.share_to_ship().ok_or_else(|| StepError::refused("there is no share to ship to"))?;
-    let share = agent.share(&location).await.map_err(refused)?;
+    let share = agent.share(&location).await?;
     let first = Segment { timeline: promoted.timeline, number: size.number_of(promoted.fork) };
     for file in [WalFile::History(promoted.timeline), WalFile::Segment(first)] {
         let pair = Pair::of(system, file, size);
-        if share.size_of(&pair.manifest()).await.map_err(refused)?.is_none() {
+        if share.size_of(&pair.manifest()).await?.is_none() {
             return Ok(Observed::NotYet(format!("{} is not on {location} yet", file.name(size))));
         }
     }
@@ -45,7 +45,7 @@ pub(crate) async fn act(agent: &Agent, promoted: Promoted) -> Result<(), StepErr
     agent.write_wal_file()?;
     let (system, size) = agent.cluster()?;
     let location = agent.share_to_ship().ok_or_else(|| StepError::refused("there is no share to ship to"))?;
-    let share = agent.share(&location).await.map_err(refused)?;
+    let share = agent.share(&location).await?;
     let lineage = agent.remembered().lineage();
     let pg_wal = agent.instance().layout().pg_wal();
     let lacking =
@@ -54,7 +54,7 @@ pub(crate) async fn act(agent: &Agent, promoted: Promoted) -> Result<(), StepErr
     for (name, path) in lacking.here {
         ship::mend(&settings, &path, &name).await.map_err(|e| StepError::refused(format!("{name}: {e}")))?;
     }
-    agent.instance().checkpoint(CHECKPOINT).await.map_err(refused)?;
-    agent.instance().switch_wal().await.map_err(refused)?;
+    agent.instance().checkpoint(CHECKPOINT).await?;
+    agent.instance().switch_wal().await?;
     Ok(())
 }

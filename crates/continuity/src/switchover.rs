@@ -168,6 +168,7 @@ impl Step for Check {
         let agent = &self.0;
         let (holder, roles) = as_its_mirror(agent)?;
         let old = agent.ask(&holder).await?;
+        doing::known(&old)?;
         if old.protection != Protection::InSync {
             return Err(StepError::refused(format!(
                 "the pool is exposed: {} lacks what was acknowledged; wait until it is in sync",
@@ -178,6 +179,7 @@ impl Step for Check {
             return Err(StepError::refused(format!("{holder} does not serve: {}", old.note)));
         }
         let own = agent.ask(agent.name()).await?;
+        doing::known(&own)?;
         let server = own.status.server;
         let streams = server.as_ref().and_then(|s| s.standby.as_ref()?.receiver.as_ref());
         if streams.is_none_or(|r| r.status != "streaming") {
@@ -187,7 +189,7 @@ impl Step for Check {
         let mut without = String::new();
         if let Some(place) = roles.backup {
             let follows = server.is_some_and(|s| s.followers.iter().any(|f| f.name == place.name));
-            match agent.ask(&place.name).await {
+            match agent.ask_who_may_be_away(&place.name).await {
                 Ok(report) => backup = matches!(report.place, Place::Standby { .. }).then(|| place.name.clone()),
                 Err(error) if follows => {
                     return Err(StepError::refused(format!(
@@ -230,6 +232,7 @@ impl Step for ReleaseBackup {
     async fn observe(&self, memory: &Memory) -> Result<Observed, StepError> {
         let Some(backup) = found(memory)?.backup else { return Ok(Observed::done("there is no backup that follows")) };
         let report = self.0.ask(&backup).await?;
+        doing::known(&report)?;
         let receives = report.status.server.and_then(|s| s.standby).is_some_and(|s| s.receiver.is_some());
         Ok(match report.place {
             Place::Standby { upstream: None, .. } if !receives => {

@@ -65,6 +65,14 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// For a copy. A follower that hangs is to be noticed within seconds, since commits wait for it; whoever copies may be slow in taking what it is sent, as
+    /// when its disk is busy, and is not to be cut off for that.
+    pub(crate) fn conninfo_to_copy(&self) -> String {
+        let patient = "-c wal_sender_timeout=60s -c tcp_user_timeout=60s";
+        let conninfo = self.conninfo().replace("tcp_user_timeout='8000'", "tcp_user_timeout='60000'");
+        format!("{conninfo} options={}", quote::conninfo(patient))
+    }
+
     /// The connection string. The name is checked against the certificate also when an address is given.
     pub fn conninfo(&self) -> String {
         let file = |name: &str| self.identity.join(name).to_string_lossy().into_owned();

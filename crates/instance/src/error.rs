@@ -87,6 +87,19 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         matches!(self, Error::TimedOut { .. })
     }
+
+    /// Whether nothing is known to be wrong: there was no answer, or none in time, and there may be one to who asks again.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Error::TimedOut { .. } | Error::NotRunning => true,
+            // The connection broke or was not made; or the server is starting, stopping, or has no place left just now.
+            Error::Sql { source, .. } => source.code().is_none_or(|code| {
+                let code = code.code();
+                code.starts_with("57P") || code == "53300"
+            }),
+            _ => false,
+        }
+    }
 }
 
 /// For `map_err` on operations on files.

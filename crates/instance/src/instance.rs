@@ -7,7 +7,7 @@ use crate::error::{Error, Result, file, sql};
 use crate::files;
 use crate::layout::Layout;
 use crate::process::{self, MOMENT};
-use crate::programs::{Programs, REACHES_SHARES};
+use crate::programs::Programs;
 use crate::settings::Settings;
 use rustix::process::{Signal, geteuid};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -147,7 +147,7 @@ impl Instance {
     /// A program of PostgreSQL's that ships log, or fetches it: what it runs for that has to reach the shares as this process does.
     pub(crate) fn command_that_reaches_shares(&self, program: &str) -> Command {
         let mut command = self.command(program);
-        command.envs(std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(REACHES_SHARES)));
+        command.envs(std::env::vars_os().filter(|(name, _)| holdfast_wal::reaches_shares(name)));
         command
     }
 

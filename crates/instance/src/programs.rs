@@ -8,10 +8,6 @@ use tokio::process::Command;
 /// The oldest PostgreSQL that Holdfast works with.
 const OLDEST: u32 = 15;
 
-/// The beginning of the variables, keys among them, by which shares that are buckets are reached. Only what runs `archive_command` or `restore_command`
-/// is given them.
-pub(crate) const REACHES_SHARES: &str = "AWS_";
-
 /// The directory of PostgreSQL's programs, 15 or later.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Programs {
@@ -69,13 +65,12 @@ impl Programs {
         &self.dir
     }
 
-    /// A program that speaks English, that no `PG...` variable of the environment misleads, and that does not learn how shares are reached
-    /// ([`REACHES_SHARES`]). It ends if nobody waits for it any more.
+    /// A program that speaks English, that no `PG...` variable of the environment misleads, and that does not learn how shares are reached,
+    /// by which keys: only what runs `archive_command` or `restore_command` does. It ends if nobody waits for it any more.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.dir.join(program));
         for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("PG") || text.starts_with(REACHES_SHARES) {
+            if name.to_string_lossy().starts_with("PG") || holdfast_wal::reaches_shares(&name) {
                 command.env_remove(name);
             }
         }

@@ -14,6 +14,9 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::Instant;
 
+/// How often a copy is begun whose connection breaks.
+const ATTEMPTS: u32 = 3;
+
 /// What became of cloning.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cloned {
@@ -37,7 +40,7 @@ impl Instance {
     }
 
     /// Copies another instance, which goes on meanwhile, and verifies the copy. It is a standby and does not run; whom it follows is said by
-    /// [`Instance::set`]. Data that was here is moved aside, and only when the copy is whole.
+    /// [`Instance::set`]. Data that was here is moved aside, and only when the copy is whole. When the connection breaks, it is begun anew, a few times.
     ///
     /// # Errors
     /// [`Error::Running`]; PostgreSQL's programs fail; [`Error::TimedOut`], and the copying is given up.
@@ -51,11 +54,23 @@ impl Instance {
         let layout = self.layout();
         let (data, new) = (layout.pgdata(), layout.pgdata_new());
         self.clear_leftovers().await?;
-        remove_unfinished(&new)?;
-        let mut command = self.command("pg_basebackup");
-        command.arg("-D").arg(&new).args(["-X", "stream", "-c", "fast", "--progress", "--no-password"]);
-        command.args(["-d", &upstream.conninfo()]);
-        self.follow("pg_basebackup", &mut command, "copying", deadline, within, progress).await?;
+        let mut attempt = 1;
+        loop {
+            remove_unfinished(&new)?;
+            let mut command = self.command("pg_basebackup");
+            command.arg("-D").arg(&new).args(["-X", "stream", "-c", "fast", "--progress", "--no-password"]);
+            command.args(["-d", &upstream.conninfo_to_copy()]);
+            match self.follow("pg_basebackup", &mut command, "copying", deadline, within, progress).await {
+                Ok(_) => break,
+                Err(Error::Program { said, .. }) if attempt < ATTEMPTS && broke_off(&said) => {
+                    tracing::warn!(attempt, "the copying broke off and begins anew: {said}");
+                    progress(Progress::says("the connection broke; copying anew"));
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
         progress(Progress::says("verifying the copy"));
         let mut command = self.command("pg_verifybackup");
         command.arg("--quiet").arg(&new);
@@ -142,6 +157,22 @@ impl Instance {
     }
 }
 
+/// Whether a program failed for want of its connection alone: it was made and broke, or was not made in time. Not when it was refused.
+fn broke_off(said: &str) -> bool {
+    const SIGNS: [&str; 9] = [
+        "closed the connection unexpectedly",
+        "connection has been closed unexpectedly",
+        "SSL SYSCALL error",
+        "could not receive data from WAL stream",
+        "could not read COPY data",
+        "unexpected termination of replication stream",
+        "Connection timed out",
+        "Connection reset",
+        "timeout expired",
+    ];
+    SIGNS.iter().any(|sign| said.contains(sign))
+}
+
 /// `  12345/67890 kB (18%), 0/1 tablespace` of `pg_basebackup`, `12345/67890 kB (18%) copied` of `pg_rewind`: bytes done and in all.
 fn counted(line: &str) -> Option<(u64, u64)> {
     let (numbers, _) = line.trim_start().split_once(" kB (")?;
@@ -174,6 +205,19 @@ mod tests {
         assert_eq!(counted("    2048/30720 kB (6%), 0/1 tablespace"), Some((2 << 20, 30 << 20)));
         assert_eq!(counted("30720/30720 kB (100%) copied"), Some((30 << 20, 30 << 20)));
         assert_eq!(counted("pg_basebackup: error: connection to server failed"), None);
+    }
+
+    #[test]
+    fn a_copy_begins_anew_only_when_its_connection_broke() {
+        assert!(broke_off("pg_basebackup: error: could not read COPY data: server closed the connection unexpectedly"));
+        assert!(broke_off(
+            "pg_basebackup: error: could not receive data from WAL stream: SSL SYSCALL error: EOF detected"
+        ));
+        assert!(!broke_off(
+            "connection to server at \"127.0.0.1\" failed: FATAL:  no pg_hba.conf entry for replication"
+        ));
+        assert!(!broke_off("pg_basebackup: error: could not create directory: Permission denied"));
+        assert!(!broke_off("pg_basebackup: error: could not write to file: No space left on device"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::names;
 use crate::processes::{self, MARK};
 use crate::record::{Kind, Process};
 use anyhow::{Context as _, Result, bail};
-use holdfast_wal::S3_VARIABLES;
+use holdfast_wal::reaches_shares;
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ impl Lab {
         command.env(MARK, site.map_or_else(|| dir.to_owned(), |site| self.place.site(site)));
         if kind == Kind::Agent && self.record.shares.is_some() {
             // How a bucket is reached, a key among it, is for those alone who read and write there.
-            command.envs(std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(S3_VARIABLES)));
+            command.envs(std::env::vars_os().filter(|(name, _)| reaches_shares(name)));
         }
         if let Some(failpoint) = failpoint {
             command.env("HOLDFAST_FAILPOINTS", failpoint);

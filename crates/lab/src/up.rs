@@ -25,7 +25,7 @@ const MOMENT: Duration = Duration::from_millis(50);
 pub struct UpOptions {
     /// Whether the sites are bound by shipped log alone, without streaming.
     pub shipping_only: bool,
-    /// Where the shares lie instead of in the lab, each in a folder of its site: `s3://BUCKET/FOLDER`. What is written there stays.
+    /// Where the shares lie instead of in the lab, each in a folder of its site: `s3://BUCKET/FOLDER`, `gs://...`, `az://...`. What is written there stays.
     pub shares: Option<String>,
     /// A folder with IRC logs, to have something to read.
     pub corpus: Option<PathBuf>,

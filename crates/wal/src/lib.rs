@@ -38,6 +38,6 @@ pub use lsn::Lsn;
 pub use manifest::Manifest;
 pub use segment::{Segment, SegmentSize, SystemIdentifier, WalFile};
 pub use settings::{FetchFrom, WalSettings};
-pub use share::{S3_VARIABLES, Share, ShareError, location_fault};
+pub use share::{Share, ShareError, location_fault, reaches_shares};
 pub use ship::{ShipError, Shipped, ship};
 pub use verify::{Report, Target, stage, verify};

@@ -1,4 +1,4 @@
-//! A share: where one site's log comes to lie in the other. A folder, mostly one that is mounted; or a bucket of a server that speaks S3.
+//! A share: where one site's log comes to lie in the other. A folder, mostly one that is mounted; or a bucket at S3, Google or Azure.
 //!
 //! Two things must never be mixed up: *absent* is an answer, *unreachable* is none. A share that is not mounted looks like an empty folder, and
 //! a standby that takes it for an empty one is promoted without its last log. So a share is known by an object in it (the [`Marker`]), and
@@ -6,10 +6,12 @@
 //! has a deadline, and when too many calls are still out, no further one is made ([`calls`]). Where it lies is for [`place`].
 
 mod calls;
+mod clouds;
 mod place;
 mod words;
 
-pub use place::{S3_VARIABLES, location_fault};
+pub use clouds::reaches_shares;
+pub use place::location_fault;
 
 use calls::Calls;
 use place::{Variables, store_at};
@@ -344,9 +346,10 @@ async fn read_marker(store: &Arc<dyn ObjectStore>, prefix: &ObjectPath, calls: &
     match calls.make(async move { store.get(&path).await?.bytes().await }).await? {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map_err(|e| ShareError::NotOurs { share: calls.share().to_owned(), why: format!("its {MARKER}: {e}") }),
-        // Of a bucket that is not there, an S3 server says the same as of an object that is not.
+        // Of a bucket that is not there, a server says the same as of an object that is not.
         Err(error @ object_store::Error::NotFound { .. }) => {
-            let is_of_the_bucket = words::with_causes(&error).contains("NoSuchBucket");
+            let said = words::with_causes(&error);
+            let is_of_the_bucket = said.contains("NoSuchBucket") || said.contains("ContainerNotFound");
             let nothing = || calls.unreachable(format!("there is no {MARKER} in it, which every share has"));
             Err(if is_of_the_bucket { calls.failed(&error) } else { nothing() })
         }

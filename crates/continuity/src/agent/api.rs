@@ -6,7 +6,7 @@ use super::order::{Obeyed, Order};
 use super::report::Report;
 use super::retain::{Needs, PruneOptions, Pruned};
 use crate::failover::plan::{Plan, PlanOptions};
-use crate::procedure::OperationView;
+use crate::procedure::{OperationView, StepError};
 use crate::wire::Failure;
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
@@ -93,7 +93,10 @@ async fn operation(State(agent): Shared) -> Json<Option<OperationView>> {
 
 async fn order(State(agent): Shared, Extension(peer): Extension<Peer>, Json(order): Json<Order>) -> Answer<Obeyed> {
     may_order(&peer)?;
-    agent.obey(order, &peer.name).await.map(Json).map_err(Failure::refused)
+    agent.obey(order, &peer.name).await.map(Json).map_err(|error| match error {
+        StepError::NoAnswer(why) => Failure::unavailable(why),
+        error => Failure::refused(error.to_string()),
+    })
 }
 
 async fn begin(
@@ -133,5 +136,5 @@ async fn prune(
 }
 
 async fn verify(State(agent): Shared) -> Answer<holdfast_wal::Report> {
-    crate::failover::copy::verify_share(&agent).await.map(Json).map_err(Failure::unavailable)
+    crate::failover::copy::verify_share(&agent).await.map(Json).map_err(|e| Failure::unavailable(e.to_string()))
 }

@@ -6,7 +6,7 @@ use super::state::{Fetch, Place, Remembered};
 use super::{Agent, RELOAD, STARTING, STOPPING, Told, lock, said};
 use crate::register::Protection;
 use crate::topology::Role;
-use holdfast_instance::{Access, Boot, Dynamic, Phase, Progress, Stop, Sync};
+use holdfast_instance::{Access, Boot, Dynamic, Phase, Progress, Status, Stop, Sync};
 use holdfast_store::postgres::takeover;
 use holdfast_wal::local::pgwal_off_lineage;
 use jiff::Timestamp;
@@ -46,6 +46,16 @@ impl Agent {
     /// Looks at PostgreSQL and its database now.
     pub(crate) async fn look(&self) {
         let status = self.instance.status().await;
+        self.looked(status).await;
+    }
+
+    /// The same, for whoever needs an answer more than a quick one.
+    pub(crate) async fn look_within(&self, within: Duration) {
+        let status = self.instance.status_within(within).await;
+        self.looked(status).await;
+    }
+
+    async fn looked(&self, status: Status) {
         let holds = match &status.server {
             Some(_) => tokio::time::timeout(COUNTING, self.count()).await.ok().flatten(),
             None => None,

@@ -4,7 +4,7 @@
 
 use super::{Agent, Told, lock, said};
 use crate::failover::{Failover, FailoverOptions};
-use crate::mirror::{InstallMirror, MirrorOptions};
+use crate::mirror::{InstallMirror, MirrorOptions, RemoveMirror};
 use crate::procedure::run::Copies;
 use crate::procedure::{Answer, Journal, Operation, OperationView, Procedure};
 use crate::switchover::{Switchover, SwitchoverOptions};
@@ -30,6 +30,8 @@ pub enum Spec {
     Switchover(SwitchoverOptions),
     /// Build the mirror of this agent's instance, which is primary.
     Mirror(MirrorOptions),
+    /// Go on without the mirror of this agent's instance, which is primary, and stop it.
+    RemoveMirror,
 }
 
 /// What an operation is begun with.
@@ -313,6 +315,7 @@ fn kind(spec: &Spec) -> &'static str {
         Spec::Failover(_) => "failover",
         Spec::Switchover(_) => "switchover",
         Spec::Mirror(_) => "mirror",
+        Spec::RemoveMirror => "remove-mirror",
     }
 }
 
@@ -321,6 +324,7 @@ fn procedure(spec: &Spec, agent: &Arc<Agent>) -> Arc<dyn Procedure> {
         Spec::Failover(options) => Arc::new(Failover::new(Arc::clone(agent), options.clone())),
         Spec::Switchover(options) => Arc::new(Switchover::new(Arc::clone(agent), options.clone())),
         Spec::Mirror(options) => Arc::new(InstallMirror::new(Arc::clone(agent), *options)),
+        Spec::RemoveMirror => Arc::new(RemoveMirror::new(Arc::clone(agent))),
     }
 }
 

@@ -50,11 +50,6 @@ pub enum Order {
     Start,
     /// Make a checkpoint.
     Checkpoint,
-    /// Whether a mirror is wanted, and whether commits wait for it now.
-    Mirror {
-        /// Whether it is wanted.
-        wanted: bool,
-    },
     /// Set the servers that take clients.
     Servers {
         /// By name, in the order in which clients try them.

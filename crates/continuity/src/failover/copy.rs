@@ -1,34 +1,35 @@
 //! What the share adds to what is here: listed, verified, copied.
 
+use crate::agent::Agent;
 use crate::agent::verified::Whole;
-use crate::agent::{Agent, Told};
+use crate::procedure::StepError;
 use holdfast_wal::verify::Checked;
 use holdfast_wal::{Inventory, Lsn, Report, Share, Start, stage, verify};
 
 /// The share that the lost site shipped to: the one in this site.
-pub(crate) async fn share_here(agent: &Agent) -> Told<Share> {
-    let site = agent.topology().site(agent.site()).ok_or("the topology does not name this site")?;
-    agent.share(&site.share).await.map_err(|e| e.to_string())
+pub(crate) async fn share_here(agent: &Agent) -> Result<Share, StepError> {
+    let site = agent.topology().site(agent.site());
+    let site = site.ok_or_else(|| StepError::refused("the topology does not name this site"))?;
+    Ok(agent.share(&site.share).await?)
 }
 
 /// From where on log is needed here: what was replayed, and its timeline. What was received beyond that by streaming is in `pg_wal` and is applied as
 /// well; but it has not been verified, and is compared with what the share has by being replayed after it.
-pub(crate) async fn start_here(agent: &Agent) -> Told<Start> {
-    let status = agent.instance().status().await;
-    let server = status.server.ok_or("PostgreSQL does not answer here")?;
-    let standby = server.standby.ok_or("PostgreSQL is no standby here")?;
+pub(crate) async fn start_here(agent: &Agent) -> Result<Start, StepError> {
+    let server = agent.server().await?;
+    let standby = server.standby.ok_or_else(|| StepError::refused("PostgreSQL is no standby here"))?;
     let lsn = standby.replayed.unwrap_or(Lsn(0));
     Ok(Start { lsn, timeline: server.timeline })
 }
 
 /// Lists what is on the share from here on.
-pub(crate) async fn inventory(agent: &Agent) -> Told<(Share, Inventory)> {
+pub(crate) async fn inventory(agent: &Agent) -> Result<(Share, Inventory), StepError> {
     let share = share_here(agent).await?;
     let (system, size) = agent.cluster()?;
     // The share's own lineage is the authority on what lies there.
-    let lineage = holdfast_wal::lineage_store::read(&share).await.map_err(|e| e.to_string())?;
+    let lineage = holdfast_wal::lineage_store::read(&share).await?;
     let start = start_here(agent).await?;
-    let inventory = Inventory::take(&share, system, size, &lineage, start).await.map_err(|e| e.to_string())?;
+    let inventory = Inventory::take(&share, system, size, &lineage, start).await?;
     Ok((share, inventory))
 }
 
@@ -38,7 +39,7 @@ const AGAIN: usize = 2;
 /// Looks at what is on the share, to say what a failover would find. What this agent has proven already and what was not written since is taken to hold as it
 /// did: that saves minutes, and would be no ground to promote on. A bit may have flipped without anybody's writing; [`stage_share`], which comes before
 /// anything is applied, reads and proves everything.
-pub(crate) async fn look_at_share(agent: &Agent) -> Told<Report> {
+pub(crate) async fn look_at_share(agent: &Agent) -> Result<Report, StepError> {
     let (share, inventory) = inventory(agent).await?;
     let known = known_to_hold(&inventory, &agent.whole_on(share.location()));
     if known > 0 {
@@ -48,7 +49,7 @@ pub(crate) async fn look_at_share(agent: &Agent) -> Told<Report> {
             .map(|f| Checked { file: f.name.clone(), fault: None, usable: true })
             .collect();
         let rest = inventory.behind(known);
-        let mut report = verify(&share, &rest, scratch, Some(programs), &|_| {}).await.map_err(|e| e.to_string())?;
+        let mut report = verify(&share, &rest, scratch, Some(programs), &|_| {}).await?;
         if report.holds() && report.target.is_some() {
             report.files.splice(0..0, skipped);
             return Ok(report);
@@ -69,22 +70,21 @@ fn known_to_hold(inventory: &Inventory, whole: &Whole) -> usize {
 }
 
 /// Verifies what is on the share, where it lies; nothing is changed.
-pub(crate) async fn verify_share(agent: &Agent) -> Told<Report> {
+pub(crate) async fn verify_share(agent: &Agent) -> Result<Report, StepError> {
     let (share, inventory) = inventory(agent).await?;
     let scratch = agent.instance().layout().root();
     let programs = agent.instance().programs().dir();
-    verify(&share, &inventory, scratch, Some(programs), &|_| {}).await.map_err(|e| e.to_string())
+    Ok(verify(&share, &inventory, scratch, Some(programs), &|_| {}).await?)
 }
 
 /// Verifies and copies it into the copy folder.
-pub(crate) async fn stage_share(agent: &Agent) -> Told<Report> {
+pub(crate) async fn stage_share(agent: &Agent) -> Result<Report, StepError> {
     let (share, inventory) = inventory(agent).await?;
     let folder = agent.instance().layout().copy();
-    stage(&share, &inventory, &folder, Some(agent.instance().programs().dir()), &|p| {
+    let staged = stage(&share, &inventory, &folder, Some(agent.instance().programs().dir()), &|p| {
         tracing::debug!(files = p.files, of = p.of_files, "copying");
-    })
-    .await
-    .map_err(|e| e.to_string())
+    });
+    Ok(staged.await?)
 }
 
 #[cfg(test)]

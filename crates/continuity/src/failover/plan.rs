@@ -118,8 +118,11 @@ pub async fn plan(agent: &Arc<Agent>, asked: &PlanOptions) -> Told<Plan> {
         let backup = roles.backup.map_or("nobody", |b| b.name.as_str());
         return Err(format!("a failover to {} is carried out by its backup, which is {backup}", agent.site()));
     }
-    let own = agent.ask(agent.name()).await?;
-    let share = if options.without_share { None } else { Some(copy::look_at_share(agent).await) };
+    let own = agent.ask(agent.name()).await.map_err(|e| e.to_string())?;
+    let share = match options.without_share {
+        true => None,
+        false => Some(copy::look_at_share(agent).await.map_err(|e| e.to_string())),
+    };
     let loss = expected_loss(agent, &holder, &own, share.as_ref().and_then(|s| s.as_ref().ok()));
     let mut checks = Checks::default();
     look_at_backup(&mut checks, &own);

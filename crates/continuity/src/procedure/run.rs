@@ -2,7 +2,7 @@
 
 use super::failpoint;
 use super::journal::{Journal, JournalError, Phase, Record};
-use super::step::{Memory, Observed, Procedure, Step, StepError};
+use super::step::{MOST_SILENCE, Memory, Observed, Procedure, Step, StepError};
 use super::view::{OperationState, OperationView, StepState, StepView};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, watch};
 
 /// Between two looks at an outcome that is waited for.
 const MOMENT: Duration = Duration::from_millis(20);
+/// Before what gave no answer is asked again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Answers to what was asked, by name, with which an operation goes on.
 pub type Answer = BTreeMap<String, Value>;
@@ -205,7 +207,7 @@ impl Operation {
                 continue;
             }
             failpoint::reach(procedure.kind(), name, "undo");
-            if let Err(error) = step.undo(&self.memory).await {
+            if let Err(error) = self.undo(i, step.as_ref()).await {
                 return self.stop(Some(i), &format!("it cannot be undone: {error}"));
             }
             self.memory.forget(name);
@@ -233,7 +235,7 @@ impl Operation {
             s.state = StepState::Running;
             s.observed.clear();
         });
-        match self.bring_about(step).await {
+        match self.bring_about(i, step).await {
             Ok((told, evidence)) => {
                 let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
                 failpoint::reach(kind, name, "observed");
@@ -261,7 +263,7 @@ impl Operation {
                 });
                 false
             }
-            Err(StepError::Refused(why)) => {
+            Err(StepError::Refused(why) | StepError::NoAnswer(why)) => {
                 // That it failed is of less weight than that it is said.
                 let _ = self.record(name, Phase::Failed, &why, None, Value::Null);
                 self.stop(Some(i), &why);
@@ -273,20 +275,20 @@ impl Operation {
         }
     }
 
-    async fn bring_about(&mut self, step: &dyn Step) -> Result<(String, Value), StepError> {
+    async fn bring_about(&mut self, i: usize, step: &dyn Step) -> Result<(String, Value), StepError> {
         let (kind, name) = (self.procedure.kind(), step.name());
-        if let Observed::Done(told, evidence) = step.observe(&self.memory).await? {
+        if let Observed::Done(told, evidence) = self.observe(i, step).await? {
             return Ok((told, evidence));
         }
         failpoint::reach(kind, name, "before-intent");
         self.record(name, Phase::Intent, &step.title(), None, Value::Null)
             .map_err(|e| StepError::refused(e.to_string()))?;
         failpoint::reach(kind, name, "intent-written");
-        step.act(&self.memory).await?;
+        self.act(i, step).await?;
         failpoint::reach(kind, name, "acted");
         let deadline = Instant::now() + step.patience();
         loop {
-            let seen = match step.observe(&self.memory).await? {
+            let seen = match self.observe(i, step).await? {
                 Observed::Done(told, evidence) => return Ok((told, evidence)),
                 Observed::NotYet(seen) => seen,
             };
@@ -296,6 +298,67 @@ impl Operation {
             }
             tokio::time::sleep(MOMENT).await;
         }
+    }
+
+    /// Looks at a step's outcome; asks again what gives no answer.
+    async fn observe(&self, i: usize, step: &dyn Step) -> Result<Observed, StepError> {
+        let mut silent = None;
+        loop {
+            match step.observe(&self.memory).await {
+                Err(StepError::NoAnswer(why)) => self.silence(i, step, &why, &mut silent).await?,
+                answered => {
+                    if silent.is_some() {
+                        self.show_step(i, |s| s.observed.clear());
+                    }
+                    return answered;
+                }
+            }
+        }
+    }
+
+    /// Acts. When there was no answer, it may have been done all the same; else it is done again.
+    async fn act(&self, i: usize, step: &dyn Step) -> Result<(), StepError> {
+        let mut silent = None;
+        loop {
+            match step.act(&self.memory).await {
+                Err(StepError::NoAnswer(why)) => self.silence(i, step, &why, &mut silent).await?,
+                acted => return acted,
+            }
+            if let Observed::Done(..) = self.observe(i, step).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn undo(&self, i: usize, step: &dyn Step) -> Result<(), StepError> {
+        let mut silent = None;
+        loop {
+            match step.undo(&self.memory).await {
+                Err(StepError::NoAnswer(why)) => self.silence(i, step, &why, &mut silent).await?,
+                undone => return undone,
+            }
+        }
+    }
+
+    /// Says that there was no answer, and waits a moment; not for longer than the step has. `since`: when there was none for the first time.
+    async fn silence(
+        &self,
+        i: usize,
+        step: &dyn Step,
+        why: &str,
+        since: &mut Option<Instant>,
+    ) -> Result<(), StepError> {
+        let most = step.patience().min(MOST_SILENCE);
+        let begun = *since.get_or_insert_with(|| {
+            tracing::warn!(step = step.name(), why, "no answer; it is asked again");
+            Instant::now()
+        });
+        if begun.elapsed() > most {
+            return Err(StepError::refused(format!("{why}; it was asked again for {} s", most.as_secs())));
+        }
+        self.show_step(i, |s| s.observed = format!("{why}; it is asked again"));
+        tokio::time::sleep(AGAIN.min(most)).await;
+        Ok(())
     }
 
     /// The first step only looks. What is refused there has changed nothing, and leaves nothing that would have to be aborted.
@@ -389,3 +452,6 @@ fn waiting(step: &dyn Step) -> StepView {
         point_of_no_return: step.is_point_of_no_return(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// For how long what gives no answer is asked again, at most. A step that waits a day for its outcome does not wait a day for a machine that is gone.
+pub const MOST_SILENCE: Duration = Duration::from_secs(300);
+
 /// What a look at the world shows of a step's outcome.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Observed {
@@ -34,6 +37,10 @@ pub enum StepError {
     /// It cannot be done as things are: what was observed, and what to do next.
     #[error("{0}")]
     Refused(String),
+    /// What has to be known, or is to do it, gives no answer just now, as on a machine that is busy. Nothing is known to be wrong: it is asked again, within the
+    /// step's own time.
+    #[error("{0}")]
+    NoAnswer(String),
     /// A person has to decide.
     #[error("{0}")]
     Asks(Box<Question>),
@@ -43,6 +50,11 @@ impl StepError {
     /// A refusal.
     pub fn refused(why: impl Into<String>) -> StepError {
         StepError::Refused(why.into())
+    }
+
+    /// No answer: who did not answer, and why.
+    pub fn no_answer(why: impl Into<String>) -> StepError {
+        StepError::NoAnswer(why.into())
     }
 }
 
@@ -104,7 +116,7 @@ pub trait Step: Send + Sync {
         false
     }
 
-    /// For how long its outcome is waited for after it has acted.
+    /// For how long its outcome is waited for after it has acted; and for how long what gives no answer is asked again, up to [`MOST_SILENCE`].
     fn patience(&self) -> Duration {
         Duration::from_secs(60)
     }
@@ -112,13 +124,14 @@ pub trait Step: Send + Sync {
     /// Looks whether its outcome is there.
     ///
     /// # Errors
-    /// When that cannot be found out: *unknown* is never taken for a yes or a no.
+    /// When that cannot be found out: *unknown* is never taken for a yes or a no. What may be found out when it is asked again is
+    /// [`StepError::NoAnswer`].
     async fn observe(&self, memory: &Memory) -> Result<Observed, StepError>;
 
     /// Does what brings its outcome about. Asked again after a crash, it must come to the same.
     ///
     /// # Errors
-    /// When it cannot be done, or a person has to decide.
+    /// When it cannot be done, or a person has to decide. After [`StepError::NoAnswer`] its outcome is looked at, and it is done again.
     async fn act(&self, memory: &Memory) -> Result<(), StepError>;
 
     /// Takes it back, when the procedure is aborted before its point of no return.

@@ -50,6 +50,7 @@ impl Step for Check {
             )));
         }
         let own = agent.ask(agent.name()).await?;
+        doing::known(&own)?;
         let recovers = own.status.server.as_ref().is_some_and(|s| s.in_recovery());
         if !recovers || !matches!(own.place, Place::Standby { .. }) {
             return Err(StepError::refused(format!("{} does not run as a standby: {}", agent.name(), own.note)));
@@ -58,7 +59,7 @@ impl Step for Check {
         let why = self.why_it_is_safe(&holder, epoch).await?;
         let mut backup = None;
         if let Some(place) = roles.backup
-            && let Ok(report) = agent.ask(&place.name).await
+            && let Ok(report) = agent.ask_who_may_be_away(&place.name).await
         {
             backup = matches!(report.place, Place::Standby { .. }).then(|| place.name.clone());
         }

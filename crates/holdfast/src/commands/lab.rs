@@ -109,7 +109,7 @@ pub(crate) struct How {
     /// Bind the sites by shipped log alone, without streaming
     #[arg(long)]
     shipping_only: bool,
-    /// Put the shares there instead of into the lab's directory, each in a folder of its site; they stay when the lab goes. The AWS_... variables say how it is reached
+    /// Put the shares there instead of into the lab's directory, each in a folder of its site; they stay when the lab goes: s3://, gs:// or az://. The AWS_..., GOOGLE_... or AZURE_... variables say how it is reached
     #[arg(long, value_name = "s3://BUCKET/FOLDER")]
     shares: Option<String>,
     /// A folder with IRC logs, a file a day, to have something to read

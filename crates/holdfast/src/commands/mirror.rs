@@ -15,6 +15,7 @@ use holdfast_continuity::agent::retain::{PruneOptions, Pruned, PrunedShare};
 use holdfast_continuity::agent::state::{Fetch, Place};
 use holdfast_continuity::failover::evidence::FenceSpec;
 use holdfast_continuity::mirror::MirrorOptions;
+use holdfast_continuity::procedure::OperationState;
 use holdfast_continuity::switchover::SwitchoverOptions;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -172,24 +173,12 @@ async fn remove(agents: &Agents, what_if: WhatIf) -> Result<Exit> {
             &[format!("let commits on {primary} wait for no mirror"), format!("stop {mirror}")],
         ));
     }
-    agents.order(&primary, &Order::Mirror { wanted: false }).await?;
-    let exposed = async {
-        loop {
-            let seen = agents.look().await?;
-            if seen.primary().is_some_and(|p| p.protection.word() == "exposed") {
-                return Ok::<(), anyhow::Error>(());
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(60), exposed).await.map_err(|_| {
-        refused("the primary waits for its mirror still: see `holdfast instance list`; the mirror was left running")
-    })??;
-    let obeyed = agents.order(&mirror, &Order::Stop).await?;
-    agents.out.value(&json!({ "primary": primary, "mirror": mirror, "told": obeyed.told }), |v| {
-        format!("{} goes on alone, exposed; {} is stopped.", text(v, "primary"), text(v, "mirror"))
+    let view = agents.carry_out(&primary, Spec::RemoveMirror).await?;
+    agents.out.value(&serde_json::to_value(&view)?, |_| match view.state {
+        OperationState::Done => format!("{primary} goes on alone, exposed; {mirror} is no longer its mirror."),
+        _ => "The removal is not over.".into(),
     });
-    Ok(Exit::Done)
+    rested(&view, agents.out, "holdfast failover resume")
 }
 
 async fn status(agents: &Agents) -> Result<Exit> {

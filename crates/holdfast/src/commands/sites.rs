@@ -165,6 +165,7 @@ impl Agents {
         let remote = self.remote(instance)?;
         let mut heard = Instant::now();
         let mut said = vec![StepState::Waiting; begun.steps.len()];
+        let mut noted = String::new();
         loop {
             match remote.get::<Option<OperationView>>("/v1/operation", ASKING).await {
                 Ok(Some(view)) if view.id == begun.id => {
@@ -176,6 +177,14 @@ impl Agents {
                             self.out.hint(&step_line(step));
                         }
                         *said = step.state;
+                    }
+                    // What a step that is at work waits for: somebody who does not answer.
+                    if let Some(step) = view.steps.iter().find(|s| s.state == StepState::Running)
+                        && !step.observed.is_empty()
+                        && step.observed != noted
+                    {
+                        self.out.hint(&step_line(step));
+                        noted.clone_from(&step.observed);
                     }
                     if !view.state.is_running() {
                         return Ok(view);

@@ -1,31 +1,22 @@
-//! Where a share lies: a folder, or a bucket of a server that speaks S3.
+//! Where a share lies: a folder, or a bucket of a server of one of the sorts in [`super::clouds`].
 //!
-//! A bucket is named `s3://BUCKET` or `s3://BUCKET/FOLDER`. Which server it is and by which key it is reached stands in the environment, in the `AWS_...`
-//! variables that every other tool for S3 reads too, and never in the name, since names are shown and logged. What is asked of the server beside the
-//! usual: that it refuses to write over an object when it is told so (`If-None-Match: *`), which [`super::Share::probe`] tries.
+//! A bucket is named `s3://BUCKET` or `s3://BUCKET/FOLDER`, and `gs://` or `az://` likewise. Which server it is and by which key it is reached stands in the
+//! environment, in the variables that other tools for it read too, and never in the name, since names are shown and logged.
 
 use super::calls::Calls;
+use super::clouds::{Cloud, forms, reaches_shares};
 use super::words::with_causes;
 use super::{ObjectPath, ShareError};
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::client::ClientConfigKey;
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// What the name of a bucket begins with.
-pub(super) const S3: &str = "s3://";
-
-/// The beginning of the variables that say how a bucket is reached.
-pub const S3_VARIABLES: &str = "AWS_";
 
 /// A location that has the form of one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Place {
     Folder(PathBuf),
-    Bucket { url: String, folder: ObjectPath },
+    Bucket { cloud: Cloud, url: String, folder: ObjectPath },
 }
 
 /// How buckets are reached: the variables of this process. A test gives its own.
@@ -40,13 +31,15 @@ impl Variables {
     }
 
     pub(super) fn of(all: impl IntoIterator<Item = (String, String)>) -> Variables {
-        Variables(all.into_iter().filter(|(name, _)| name.starts_with(S3_VARIABLES)).collect())
+        Variables(all.into_iter().filter(|(name, _)| reaches_shares(name.as_ref())).collect())
     }
 
-    /// Whether they say who we are. Else the server is asked that a rented machine has beside it, which elsewhere does not answer.
-    fn name_a_key(&self) -> bool {
-        let ways = ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS"];
-        self.0.iter().any(|(name, value)| ways.iter().any(|way| name.starts_with(way)) && !value.is_empty())
+    /// Those that begin so.
+    pub(super) fn of_beginning<'a>(&'a self, beginning: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0
+            .iter()
+            .filter(move |(name, _)| name.starts_with(beginning))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -60,11 +53,18 @@ impl Place {
         let folder = match location.split_once("://") {
             None => PathBuf::from(location),
             Some(("file", path)) => PathBuf::from(path),
-            Some(("s3", _)) => return Place::bucket(location),
-            Some((other, _)) => {
-                return Err(format!(
-                    "a share is a folder or s3://BUCKET/FOLDER, and nothing that begins with {other}://"
-                ));
+            Some((scheme, _)) => {
+                return match Cloud::of_scheme(scheme) {
+                    Some(cloud) => Place::bucket(cloud, location),
+                    None if matches!(scheme, "http" | "https") => Err(format!(
+                        "a share is a folder or one of {}, and nothing that begins with {scheme}://: WebDAV has no way to write an object only where none is, which keeps two from being primary",
+                        forms()
+                    )),
+                    None => Err(format!(
+                        "a share is a folder or one of {}, and nothing that begins with {scheme}://",
+                        forms()
+                    )),
+                };
             }
         };
         if folder.is_absolute() {
@@ -74,16 +74,20 @@ impl Place {
         }
     }
 
-    fn bucket(location: &str) -> Result<Place, String> {
+    fn bucket(cloud: Cloud, location: &str) -> Result<Place, String> {
         let url: url::Url = location.parse().map_err(|e| format!("it is no address: {e}"))?;
         let has_more = url.port().is_some() || url.query().is_some() || url.fragment().is_some();
         if !url.username().is_empty() || url.password().is_some() || has_more {
-            let text = "it is s3://BUCKET/FOLDER and nothing more: server and key are in AWS_ENDPOINT, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-            return Err(text.to_owned());
+            return Err(format!(
+                "it is {} and nothing more: server and key are in {}",
+                cloud.form(),
+                cloud.elsewhere()
+            ));
         }
-        let bucket = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no bucket: s3://BUCKET/FOLDER")?;
+        let bucket = url.host_str().filter(|host| !host.is_empty());
+        let bucket = bucket.ok_or_else(|| format!("it names no bucket: {}", cloud.form()))?;
         let folder = ObjectPath::from_url_path(url.path()).map_err(|e| format!("its folder: {e}"))?;
-        Ok(Place::Bucket { url: format!("{S3}{bucket}"), folder })
+        Ok(Place::Bucket { cloud, url: format!("{}://{bucket}", cloud.scheme()), folder })
     }
 }
 
@@ -105,53 +109,18 @@ pub(super) async fn store_at(
             let store = opened.map_err(|why| calls.unreachable(why))?;
             Ok((Arc::new(store.with_fsync(true)), ObjectPath::default()))
         }
-        Place::Bucket { url, folder } => {
-            let store = bucket(&url, calls.deadline(), variables).map_err(|e| unsuitable(with_causes(&e)))?;
+        Place::Bucket { cloud, url, folder } => {
+            let store = cloud.bucket(&url, calls.deadline(), variables).map_err(|e| unsuitable(with_causes(&e)))?;
             Ok((store, folder))
         }
     }
 }
 
-fn bucket(url: &str, deadline: Duration, variables: &Variables) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-    let mut builder = AmazonS3Builder::new();
-    for (name, value) in &variables.0 {
-        // There are more of them than concern us.
-        if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
-            builder = builder.with_config(key, value);
-        }
-    }
-    // A call that nobody waits for any more must not try for minutes: too many of those, and no further one is made.
-    let retry = RetryConfig {
-        backoff: BackoffConfig {
-            init_backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(2),
-            base: 2.,
-        },
-        max_retries: 3,
-        retry_timeout: deadline,
-    };
-    let within = |time: Duration| format!("{}ms", time.as_millis());
-    let builder = builder
-        .with_url(url)
-        .with_retry(retry)
-        // One by one: not every server knows how to delete many at once.
-        .with_config(AmazonS3ConfigKey::DisableBulkDelete, "true")
-        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), within(deadline))
-        .with_config(
-            AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout),
-            within(deadline.min(Duration::from_secs(5))),
-        );
-    Ok(Arc::new(builder.build()?))
-}
-
 /// What may help, behind what went wrong.
 pub(super) fn advice(location: &str) -> &'static str {
-    if !location.starts_with(S3) {
-        "is it mounted, and does its machine answer?"
-    } else if Variables::of_this_process().name_a_key() {
-        "does its server answer, and are AWS_ENDPOINT, AWS_REGION and the key in AWS_ACCESS_KEY_ID right?"
-    } else {
-        "no key is in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    match location.split_once("://").and_then(|(scheme, _)| Cloud::of_scheme(scheme)) {
+        None => "is it mounted, and does its machine answer?",
+        Some(cloud) => cloud.advice(&Variables::of_this_process()),
     }
 }
 
@@ -164,8 +133,11 @@ mod tests {
         for good in ["/srv/share", "file:///srv/share", "s3://bucket", "s3://bucket/", "s3://bucket.of.us/a/b c"] {
             assert_eq!(location_fault(good), None, "{good}");
         }
-        let bucket = Place::Bucket { url: "s3://bucket".into(), folder: ObjectPath::from("a/b") };
-        assert_eq!(Place::parse("s3://bucket/a/b/"), Ok(bucket));
+        for (cloud, name) in [(Cloud::S3, "s3://bucket"), (Cloud::Google, "gs://bucket"), (Cloud::Azure, "az://bucket")]
+        {
+            let bucket = Place::Bucket { cloud, url: name.into(), folder: ObjectPath::from("a/b") };
+            assert_eq!(Place::parse(&format!("{name}/a/b/")), Ok(bucket));
+        }
         for (bad, why) in [
             ("share", "whole path"),
             ("file://share", "whole path"),
@@ -174,8 +146,11 @@ mod tests {
             ("s3:///a", "no bucket"),
             ("s3://key:secret@bucket/a", "nothing more"),
             ("s3://bucket/a?x=1", "nothing more"),
-            ("https://bucket.example/a", "begins with https"),
-            ("gs://bucket/a", "begins with gs"),
+            ("gs:///a", "no bucket: gs://BUCKET/FOLDER"),
+            ("az://account:secret@container/a", "AZURE_STORAGE_ACCOUNT_KEY"),
+            ("gs://bucket:8000/a", "GOOGLE_SERVICE_ACCOUNT"),
+            ("https://bucket.example/a", "WebDAV has no way to write an object only where none is"),
+            ("ftp://bucket/a", "one of s3://BUCKET/FOLDER, gs://BUCKET/FOLDER, az://CONTAINER/FOLDER"),
         ] {
             let said = location_fault(bad).unwrap_or_else(|| panic!("{bad} was taken"));
             assert!(said.contains(why) && !said.contains("secret@"), "{bad}: {said}");
@@ -188,7 +163,16 @@ mod tests {
         let variables =
             Variables::of([pair("HOME", "/root"), pair("AWS_REGION", "bos"), pair("AWS_ACCESS_KEY_ID", "")]);
         assert_eq!(variables.0.len(), 2);
-        assert!(!variables.name_a_key());
-        assert!(Variables::of([pair("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://x")]).name_a_key());
+        assert!(Cloud::S3.advice(&variables).starts_with("no key"));
+        for (cloud, name) in [
+            (Cloud::S3, "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+            (Cloud::Google, "GOOGLE_SERVICE_ACCOUNT"),
+            (Cloud::Azure, "AZURE_STORAGE_ACCOUNT_KEY"),
+        ] {
+            let variables = Variables::of([pair(name, "x")]);
+            assert!(cloud.advice(&variables).starts_with("does its server answer"), "{name}");
+            let of_others = [Cloud::S3, Cloud::Google, Cloud::Azure].into_iter().filter(|other| *other != cloud);
+            assert!(of_others.into_iter().all(|other| other.advice(&variables).starts_with("no key")), "{name}");
+        }
     }
 }

@@ -1,4 +1,6 @@
-mod bucket;
+mod azure;
+mod google;
+mod s3;
 
 use super::calls::MOST_UNANSWERED;
 use super::*;
@@ -68,7 +70,7 @@ async fn a_folder_is_a_share_of_one_pool_and_site() {
     assert!(matches!(Share::open_of("other.example", at, LONG).await, Err(ShareError::NotOurs { .. })));
     assert!(Share::open_of("chat.litwareinc.com", &format!("file://{at}"), LONG).await.is_ok());
     assert!(matches!(Share::open("relative/path", LONG).await, Err(ShareError::Unsuitable { .. })));
-    assert!(matches!(Share::open("gs://bucket/x", LONG).await, Err(ShareError::Unsuitable { .. })));
+    assert!(matches!(Share::open("https://bucket/x", LONG).await, Err(ShareError::Unsuitable { .. })));
 }
 
 /// F26: a share that is not there must never look like an empty one.

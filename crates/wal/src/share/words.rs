@@ -2,7 +2,7 @@
 
 use object_store::Error;
 
-/// Why a call was in vain. An S3 server answers in XML, of which the code and the message are for people; the rest quotes the request.
+/// Why a call was in vain. A server of buckets answers in XML, of which the code and the message are for people; the rest quotes the request.
 pub(super) fn why(error: &Error) -> String {
     let said = with_causes(error);
     let Some(code) = between(&said, "<Code>", "</Code>") else {
@@ -11,9 +11,14 @@ pub(super) fn why(error: &Error) -> String {
             _ => said,
         };
     };
-    let message = between(&said, "<Message>", "</Message>").map_or_else(String::new, |text| format!(": {text}"));
+    let message = between(&said, "<Message>", "</Message>").and_then(|text| text.lines().next());
+    let message = message.map_or_else(String::new, |text| format!(": {text}"));
     let what = match code {
-        "NoSuchBucket" => "there is no such bucket on its server",
+        "NoSuchBucket" | "ContainerNotFound" => "there is no such bucket on its server",
+        "AuthenticationFailed" | "AuthorizationFailure" => {
+            "the key in AZURE_STORAGE_ACCOUNT_KEY is not that of AZURE_STORAGE_ACCOUNT_NAME, or may not do that from here"
+        }
+        "AuthorizationPermissionMismatch" => "the key may not do that here",
         "InvalidAccessKeyId" | "NotSignedUp" => "its server does not know the key that AWS_ACCESS_KEY_ID names",
         "SignatureDoesNotMatch" => "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID, or AWS_REGION is wrong",
         "AccessDenied" | "AllAccessDisabled" => "the key may not do that here",

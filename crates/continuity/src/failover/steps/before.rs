@@ -3,7 +3,7 @@
 use super::{Found, Of, found};
 use crate::agent::order::Order;
 use crate::agent::state::Place;
-use crate::doing::{LONG, refused};
+use crate::doing::{self, LONG, refused};
 use crate::failover::evidence::{Evidence, FenceSpec};
 use crate::failover::plan;
 use crate::failover::plan::PlanOptions;
@@ -30,6 +30,8 @@ impl Step for LookAtPool {
 
     async fn observe(&self, _: &Memory) -> Result<Observed, StepError> {
         let Of { agent, options } = &self.0;
+        // What is only slow is no red light.
+        doing::known(&agent.ask(agent.name()).await?)?;
         let plan = plan::plan(agent, &PlanOptions { options: (**options).clone() }).await?;
         let mut accepted = options.accept.clone();
         if options.accept_gap {

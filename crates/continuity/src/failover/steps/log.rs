@@ -40,11 +40,8 @@ impl Step for EndShipping {
                 )));
             }
         }
-        let status = agent.instance().status().await;
-        let standby = status
-            .server
-            .and_then(|s| s.standby)
-            .ok_or_else(|| StepError::refused("PostgreSQL is no standby here, or does not answer"))?;
+        let standby = agent.server().await?.standby;
+        let standby = standby.ok_or_else(|| StepError::refused("PostgreSQL is no standby here"))?;
         let detached = matches!(agent.remembered().place, Place::Standby { upstream: None, .. });
         Ok(match detached && standby.receiver.is_none() {
             true => Observed::done(format!(
@@ -58,7 +55,7 @@ impl Step for EndShipping {
     async fn act(&self, memory: &Memory) -> Result<(), StepError> {
         let agent = &self.0.agent;
         if let Some(checkpoint) = stood_down_at(memory) {
-            agent.instance().wait_replayed_past(checkpoint, LONG).await.map_err(refused)?;
+            agent.instance().wait_replayed_past(checkpoint, LONG).await?;
         }
         agent.tell_shortly(agent.name(), Order::Follow { upstream: None, fetch: Fetch::Closed }).await?;
         if let Some(mirror) = found(memory)?.backup_mirror {

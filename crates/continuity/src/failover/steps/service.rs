@@ -3,7 +3,7 @@
 use super::{Of, found, memory_of};
 use crate::agent::Agent;
 use crate::agent::order::Order;
-use crate::doing::{self, Promoted, refused};
+use crate::doing::{self, Promoted};
 use crate::failover::loss::Loss;
 use crate::failover::outcome::Outcome;
 use crate::failover::probe;
@@ -47,8 +47,8 @@ impl Step for SetState {
     }
 
     async fn act(&self, _: &Memory) -> Result<(), StepError> {
-        let client = self.0.agent.instance().sql("mgc").await.map_err(refused)?;
-        takeover::set_phase(&client, wanted_state(&self.0.agent)).await.map_err(refused)
+        let client = self.0.agent.instance().sql("mgc").await?;
+        Ok(takeover::set_phase(&client, wanted_state(&self.0.agent)).await?)
     }
 }
 
@@ -83,7 +83,7 @@ impl Step for BuildMirror {
             return Ok(Observed::done("the topology names no other instance here: the pool stays exposed"));
         };
         // The pool serves; that this one is away must not keep the failover open for ever.
-        if self.0.agent.ask(&mirror).await.is_err() {
+        if self.0.agent.ask_who_may_be_away(&mirror).await.is_err() {
             return Ok(Observed::done(format!(
                 "{mirror} does not answer: the pool is exposed until it is back; then it joins by itself"
             )));
@@ -144,12 +144,12 @@ impl Step for SetActive {
         if !doing::is_open(agent)? {
             return Ok(Observed::NotYet("nobody is let in yet".into()));
         }
-        let client = agent.instance().look("mgc").await.map_err(refused)?;
+        let client = agent.instance().look("mgc").await?;
         match takeover::active(&client).await {
             Err(takeover::TakeOverError::NoPool) => {
                 Ok(Observed::done("clients are let in; the database holds no pool yet"))
             }
-            Err(error) => Err(refused(error)),
+            Err(error) => Err(error.into()),
             Ok(active) if active == wanted => {
                 Ok(Observed::done_with(format!("active: {}; clients are let in", active.join(", ")), &active))
             }

@@ -2,7 +2,7 @@
 
 use super::log::stood_down_at;
 use super::{Of, found, memory_of};
-use crate::doing::{self, Promoted, refused};
+use crate::doing::{self, Promoted};
 use crate::failover::loss::Loss;
 use crate::failover::{RESERVED_TIMELINES, plan};
 use crate::procedure::{Memory, Observed, Question, Step, StepError};
@@ -35,7 +35,8 @@ impl Step for Confirm {
         let Of { agent, options } = &self.0;
         let found = found(memory)?;
         let mut known = plan::known_of(agent, &found.primary);
-        let holds = agent.count().await.ok_or_else(|| StepError::refused("what the database holds cannot be asked"))?;
+        let holds =
+            agent.count().await.ok_or_else(|| StepError::no_answer("what the database holds cannot be asked"))?;
         known.ours = holds.entries;
         known.ours_at = holds.newest_at.map(Timestamp::as_millisecond);
         known.nothing_is_missing = stood_down_at(memory).is_some();
@@ -81,8 +82,8 @@ impl Step for CloseDoor {
         if doing::promoted(agent).await?.is_some() {
             return Ok(Observed::done("it was promoted already"));
         }
-        let access = agent.instance().access().map_err(refused)?;
-        let sessions = agent.instance().client_sessions().await.map_err(refused)?;
+        let access = agent.instance().access()?;
+        let sessions = agent.instance().client_sessions().await?;
         Ok(match access != Access::Open && sessions.is_empty() {
             true => Observed::done("nobody is let in, and nobody is there"),
             false => Observed::NotYet(format!("{} session(s) are there", sessions.len())),
@@ -169,8 +170,8 @@ impl Step for Promote {
     async fn act(&self, _: &Memory) -> Result<(), StepError> {
         let agent = &self.0.agent;
         // The other site may promote too, while it is cut off: it must never choose the same number.
-        let timeline = agent.instance().timeline().await.map_err(refused)?;
-        agent.instance().reserve_timelines(timeline + 1..=timeline + RESERVED_TIMELINES).map_err(refused)?;
+        let timeline = agent.instance().timeline().await?;
+        agent.instance().reserve_timelines(timeline + 1..=timeline + RESERVED_TIMELINES)?;
         agent.remember(|m| m.protection = Protection::Exposed)?;
         doing::promote(agent, Sync::None, true).await
     }

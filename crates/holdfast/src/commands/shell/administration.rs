@@ -19,11 +19,9 @@ use holdfast_shell::{
 };
 use holdfast_store::pool::PoolPhase;
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// For a primary to go on without its mirror, on record.
-const LETTING_GO: Duration = Duration::from_secs(60);
 /// For a server to take a connection.
 const LISTENING: Duration = Duration::from_secs(2);
 
@@ -127,11 +125,10 @@ impl Administration for Agents {
                 mirror.name
             )));
         }
-        self.order(primary, &Order::Mirror { wanted: false }).await?;
-        self.wait_until_exposed().await?;
-        let obeyed = self.order(&mirror.name, &Order::Stop).await?;
-        Ok(Told::line(format!("{primary} goes on alone, exposed."))
-            .and_line(format!("{}: {}.", mirror.name, obeyed.told)))
+        let view = self.begin(primary, Spec::RemoveMirror, None).await?;
+        over(&view)?;
+        let stopped = view.steps.last().map_or("", |step| step.observed.as_str());
+        Ok(Told::line(format!("{primary} goes on alone, exposed.")).and_line(format!("{stopped}.")))
     }
 
     async fn mirror_state(&self, name: &Fqdn) -> Answer<Vec<MirrorView>> {
@@ -243,19 +240,6 @@ async fn answers(url: &str) -> bool {
 impl Agents {
     fn pool_name(&self) -> Answer<Fqdn> {
         Fqdn::parse(&self.topology().pool.fqdn).map_err(|why| Refusal::refused(format!("{why}: see the topology.")))
-    }
-
-    /// A mirror is stopped only when nothing waits for it any more.
-    async fn wait_until_exposed(&self) -> Answer<()> {
-        let deadline = Instant::now() + LETTING_GO;
-        while !self.look().await?.primary().is_some_and(|p| p.protection == Protection::Exposed) {
-            if Instant::now() > deadline {
-                let why = "The primary waits for its mirror still; the mirror was left running.";
-                return Err(Refusal::refused(why).next("holdfast instance list"));
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Ok(())
     }
 
     /// Whether a name is the pool's, or that of one of its servers.

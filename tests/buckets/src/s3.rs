@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, reason = "a test without its server has failed")]
 
 use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -34,6 +35,8 @@ pub struct S3 {
     folder: TempDir,
     address: SocketAddr,
     running: Option<Running>,
+    /// Whether it asks for signatures.
+    asks: bool,
 }
 
 #[derive(Debug)]
@@ -48,12 +51,24 @@ impl S3 {
     /// # Panics
     /// When it cannot be started.
     pub fn start() -> S3 {
+        S3::start_that(true)
+    }
+
+    /// Starts one that lets everybody in without a signature, and takes notice of no condition that it does not know: what a share must not lie on.
+    ///
+    /// # Panics
+    /// As [`S3::start`].
+    pub fn start_careless() -> S3 {
+        S3::start_that(false)
+    }
+
+    fn start_that(asks: bool) -> S3 {
         let folder = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = listener.local_addr().expect("its address");
-        let running = Some(run(folder.path(), listener));
-        S3 { folder, address, running }
+        let running = Some(run(folder.path(), listener, asks));
+        S3 { folder, address, running, asks }
     }
 
     /// Ends it as a kill does: nobody is answered any more. What it holds stays.
@@ -74,7 +89,7 @@ impl S3 {
     pub fn start_again(&mut self) {
         self.stop();
         let listener = TcpListener::bind(self.address).expect("the same port");
-        self.running = Some(run(self.folder.path(), listener));
+        self.running = Some(run(self.folder.path(), listener, self.asks));
     }
 
     /// The share in a folder of its bucket.
@@ -87,11 +102,16 @@ impl S3 {
         self.folder.path().join(BUCKET).join(folder).join(object)
     }
 
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The variables by which it is reached.
     pub fn variables(&self) -> Vec<(String, String)> {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         vec![
-            pair("AWS_ENDPOINT", &format!("http://{}", self.address)),
+            pair("AWS_ENDPOINT", &self.address()),
             pair("AWS_ALLOW_HTTP", "true"),
             pair("AWS_REGION", "us-east-1"),
             pair("AWS_ACCESS_KEY_ID", KEY),
@@ -106,9 +126,11 @@ impl Drop for S3 {
     }
 }
 
-fn run(folder: &Path, listener: TcpListener) -> Running {
+fn run(folder: &Path, listener: TcpListener, asks: bool) -> Running {
     let mut service = S3ServiceBuilder::new(FileSystem::new(folder).expect("its folder"));
-    service.set_auth(SimpleAuth::from_single(KEY, SECRET));
+    if asks {
+        service.set_auth(SimpleAuth::from_single(KEY, SECRET));
+    }
     let (service, folder) = (service.build(), folder.to_owned());
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::spawn(move || {
@@ -116,7 +138,7 @@ fn run(folder: &Path, listener: TcpListener) -> Running {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         runtime.block_on(async {
             tokio::select! {
-                () = serve(listener, service, folder) => {}
+                () = serve(listener, service, folder, asks) => {}
                 _ = stopped => {}
             }
         });
@@ -126,7 +148,7 @@ fn run(folder: &Path, listener: TcpListener) -> Running {
     Running { stop, thread }
 }
 
-async fn serve(listener: TcpListener, service: S3Service, folder: PathBuf) {
+async fn serve(listener: TcpListener, service: S3Service, folder: PathBuf, asks: bool) {
     listener.set_nonblocking(true).expect("a listener");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
     let (turn, folder) = (Arc::new(Mutex::new(())), Arc::new(folder));
@@ -134,7 +156,10 @@ async fn serve(listener: TcpListener, service: S3Service, folder: PathBuf) {
         let Ok((stream, _)) = listener.accept().await else { return };
         let (service, turn, folder) = (service.clone(), Arc::clone(&turn), Arc::clone(&folder));
         tokio::spawn(async move {
-            let answer = service_fn(move |request: Request<Incoming>| {
+            let answer = service_fn(move |mut request: Request<Incoming>| {
+                if !asks {
+                    request.headers_mut().remove(AUTHORIZATION);
+                }
                 let (service, turn, folder) = (service.clone(), Arc::clone(&turn), Arc::clone(&folder));
                 async move {
                     let bucket = request.uri().path().split('/').nth(1).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! A share that is a bucket of a real S3 server.
 
 use super::*;
-use holdfast_private_s3::{S3, SECRET};
+use holdfast_private_buckets::{S3, SECRET};
 
 const POOL: &str = "chat.litwareinc.com";
 
