@@ -73,14 +73,14 @@ impl Addresses {
     pub fn said(&self, text: &str, most: usize) -> Vec<FileId> {
         let mut found = Vec::new();
         for (at, _) in text.match_indices(PATH) {
+            if found.len() >= most {
+                break;
+            }
             let address = text.get(at + PATH.len()..at + PATH.len() + ADDRESS_CHARS);
             if let Some(file) = address.and_then(|address| self.file(address))
                 && !found.contains(&file)
             {
                 found.push(file);
-                if found.len() >= most {
-                    break;
-                }
             }
         }
         found

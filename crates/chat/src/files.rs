@@ -55,7 +55,7 @@ impl Chat {
         bytes: u64,
     ) -> Result<Upload> {
         let new = NewFile { id, room, by, at: self.now(), bytes };
-        let most = self.limits().most_unsent();
+        let most = self.limits().unsent_bytes;
         if !self.store().begin_file(new, most).await? {
             return Err(ChatError::TooLarge { what: "all that you uploaded and did not send yet", most });
         }

@@ -42,6 +42,9 @@ impl Chat {
     ) -> Result<SlotPaths> {
         caller.need(Scope::Post)?;
         self.allow_chat(&self.directory(), caller)?;
+        if self.limits().files_per_message == 0 {
+            return Err(ChatError::Forbidden("no files are taken here".into()));
+        }
         if bytes > self.limits().file_bytes {
             return Err(self.too_large());
         }
@@ -54,7 +57,7 @@ impl Chat {
             let why = format!("has more than {MEDIA_TYPE_CHARS} characters");
             return Err(ChatError::invalid("content-type", why));
         }
-        if self.store().unsent_bytes(caller.user).await?.saturating_add(bytes) > self.limits().most_unsent() {
+        if self.store().unsent_bytes(caller.user).await?.saturating_add(bytes) > self.limits().unsent_bytes {
             return Err(ChatError::TooMany { retry_after: AGAIN_AFTER });
         }
         let file = FileId(Uuid::new_v4());

@@ -51,13 +51,6 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    /// Bytes of one person's files that no message has yet: one file that may be uploaded at least.
-    pub fn most_unsent(&self) -> u64 {
-        self.unsent_bytes.max(self.file_bytes)
-    }
-}
-
 /// Characters of a room's or category's name (as in Lync).
 pub const NAME_CHARS: usize = 256;
 /// Characters of a room's or category's description (as in Lync), and of a room's subject.

@@ -73,13 +73,14 @@ impl Session {
             }
             // A removal may be of many, and is rare.
             Some(EntryBody::Removal(_)) => {
-                for stanza in stanzas(&jid, view) {
+                for stanza in stanzas(&jid, self.door.clone().files(), view) {
                     self.tell(stanza);
                 }
             }
             _ => {
-                let bytes =
-                    shared.encoded(Wire::Xmpp, |_| stanzas(&jid, view).first().map_or_else(Bytes::new, bytes_of));
+                let bytes = shared.encoded(Wire::Xmpp, |_| {
+                    stanzas(&jid, self.door.files(), view).first().map_or_else(Bytes::new, bytes_of)
+                });
                 if !bytes.is_empty() {
                     self.push(Out::Stanza(bytes));
                 }
