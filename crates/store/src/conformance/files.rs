@@ -1,7 +1,7 @@
 //! Uploaded files.
 
-use super::support::*;
 use super::direct::{CY, whisper};
+use super::support::*;
 use crate::direct::NewDirect;
 use crate::files::NewFile;
 use crate::{Store, StoreError};

@@ -3,9 +3,9 @@
 use super::PostgresStore;
 use super::error::{Fail, Work, corrupt, missing, taken};
 use super::session::Session;
+use crate::files::{Files, NewFile, StoredFile};
 use crate::numbering::NewRow;
 use crate::{Result, StoreError};
-use crate::files::{Files, NewFile, StoredFile};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -26,13 +26,13 @@ macro_rules! file_columns {
 #[async_trait]
 impl Files for PostgresStore {
     async fn begin_file(&self, new: NewFile, most: u64) -> Result<bool> {
-        const SQL: &str = "INSERT INTO file (id, room, by, at, bytes) SELECT $1::uuid, $2::bigint, $3::bigint, $4::bigint, $5::bigint
+        const SQL: &str =
+            "INSERT INTO file (id, room, by, at, bytes) SELECT $1::uuid, $2::bigint, $3::bigint, $4::bigint, $5::bigint
             WHERE (SELECT coalesce(sum(bytes), 0) FROM file WHERE by = $3 AND seq IS NULL) <= $6::bigint RETURNING no";
         let NewFile { id, room, by, at, bytes } = new;
         let Some(rest) = most.checked_sub(bytes) else { return Ok(false) };
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let values: super::session::Params<'_> =
-            &[&id.0, &room.0, &by.0, &at.millis(), &number(bytes), &number(rest)];
+        let values: super::session::Params<'_> = &[&id.0, &room.0, &by.0, &at.millis(), &number(bytes), &number(rest)];
         match self.inner.sessions.write_one("beginning a file", SQL, values).await? {
             Ok(row) => Ok(row.is_some()),
             Err(_) => Err(taken(format!("the file number {id}"))),
@@ -43,8 +43,7 @@ impl Files for PostgresStore {
         const DOING: &str = "adding up unsent files";
         const SQL: &str = "SELECT coalesce(sum(bytes), 0)::bigint FROM file WHERE by = $1 AND seq IS NULL";
         let row = self.inner.sessions.one(DOING, SQL, &[&by.0]).await?;
-        let bytes: Option<i64> =
-            row.map(|r| r.try_get(0)).transpose().map_err(|e| Fail::Sql(e).while_doing(DOING))?;
+        let bytes: Option<i64> = row.map(|r| r.try_get(0)).transpose().map_err(|e| Fail::Sql(e).while_doing(DOING))?;
         Ok(bytes.unwrap_or(0).unsigned_abs())
     }
 

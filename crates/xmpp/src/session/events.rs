@@ -73,7 +73,7 @@ impl Session {
             }
             // A removal may be of many, and is rare.
             Some(EntryBody::Removal(_)) => {
-                for stanza in stanzas(&jid, self.door.clone().files(), view) {
+                for stanza in stanzas(&jid, self.door.files(), view) {
                     self.tell(stanza);
                 }
             }

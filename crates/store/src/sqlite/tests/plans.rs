@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::conformance::support::*;
-use crate::sqlite::{direct, files};
 use crate::sqlite::row::row_columns;
+use crate::sqlite::{direct, files};
 use rusqlite::StatementStatus;
 
 #[tokio::test]
