@@ -29,7 +29,7 @@ impl<'a> Files<'a> {
     /// Text, elements and files of a message as its body and elements. A file alone is told as clients tell one: its address is the body, and said
     /// once more as such (XEP-0066 section 3).
     pub(crate) fn told(&self, mut body: String, message: &Message, elements: &str) -> (String, Vec<El>, String) {
-        let said = |text: &str| self.addresses.said(text, message.files.len());
+        let said = |text: &str| self.addresses.said(text, usize::MAX);
         if let ([file], Some(base), true) = (&message.files[..], self.base, body.is_empty()) {
             let url = self.url(base, file);
             let own = |oob: &str| said(oob).contains(&file.id);
