@@ -8,6 +8,7 @@ import { extname, join, normalize } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Api } from './lib/api.mjs';
 import { launch, openPage } from './lib/browser.mjs';
+import { picture } from './lib/picture.mjs';
 import { Server } from './lib/server.mjs';
 import { until } from './lib/until.mjs';
 
@@ -119,4 +120,25 @@ test('a browser that was never there before finds all of it', async () => {
     const shown = (await ana.locator('.chat-msg__text').allInnerTexts()).map((text) => text.trim());
     return JSON.stringify(shown) === JSON.stringify(texts);
   });
+});
+
+test('a file that Converse sends is an attachment of the web, and one of the web is shown by Converse', async () => {
+  const png = picture(200, 120);
+  await ana.locator('input.fileupload').setInputFiles({ name: 'by converse.png', mimeType: 'image/png', buffer: png });
+  const sent = await until('it is in the log', async () => {
+    const { items } = await api.call('GET', `/rooms/${room}/files`);
+    return items.find(({ file }) => file.name === 'by converse.png');
+  });
+  assert.equal(sent.file.type, 'image/png');
+  assert.ok(sent.file.thumbnail);
+  const isShown = async (name) => {
+    const img = ana.locator(`.chat-content img[src*="${encodeURIComponent(name)}"]`).first();
+    await img.waitFor();
+    await until('it is drawn', () => img.evaluate((img) => img.complete && img.naturalWidth > 0));
+  };
+  await isShown('by converse.png');
+
+  const file = await api.upload(room, 'by the web.png', png);
+  await api.post(room, '', { files: [file.id] });
+  await isShown('by the web.png');
 });

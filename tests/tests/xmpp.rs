@@ -56,6 +56,13 @@ scenarios! {
         wrong_passwords,
         every_way_to_sign_in,
     }
+    files {
+        the_service_is_found,
+        a_file_said_in_a_room,
+        a_file_of_the_web,
+        slots_that_are_refused,
+        a_file_said_to_one,
+    }
     hostile {
         before_signing_in,
         after_signing_in,
@@ -74,6 +81,25 @@ fn passwords_go_over_tls_alone_unless_it_is_said_otherwise() {
     let server = serve(&dir.path().join("data"), &[("XMPP__PLAINTEXT", "false")]);
     let address = server.xmpp.clone().unwrap();
     scenario("people", "over_tls", &address, &server);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn files_are_refused_where_none_are_taken_and_when_too_many_were_not_sent() {
+    let dir = tempdir().unwrap();
+    let settings = [("LIMITS__FILE_BYTES", "524288"), ("LIMITS__UNSENT_BYTES", "1048576")];
+    let server = serve(&dir.path().join("data"), &settings);
+    let address = server.xmpp.clone().unwrap();
+    scenario("files", "where_no_files_are_taken", &address, &server);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn without_uploads_files_have_names_alone() {
+    let dir = tempdir().unwrap();
+    let server = serve(&dir.path().join("data"), &[("XMPP__UPLOADS", "false")]);
+    let address = server.xmpp.clone().unwrap();
+    scenario("files", "without_uploads", &address, &server);
     assert!(server.stop().success());
 }
 
@@ -99,6 +125,14 @@ fn two_servers_of_a_pool_are_one_and_who_was_on_a_killed_one_goes() {
         assert_eq!(what, "kill");
         pool.kill_server(0);
     });
+}
+
+#[test]
+fn a_file_of_one_server_is_fetched_at_the_other() {
+    let pool = pool();
+    let (first, other) = (pool.server(0).xmpp.clone().unwrap(), pool.server(1).address.clone());
+    let environment = [("HOLDFAST_HTTP", other.as_str()), ("HOLDFAST_PASSWORD", PASSWORD)];
+    play("pool", "a_file_of_one_server", &first, &environment, |_| {}).unwrap_or_else(|said| panic!("{said}"));
 }
 
 #[test]
@@ -140,6 +174,8 @@ fn a_door_that_would_show_passwords_is_not_opened() {
         (vec![("XMPP__DOMAIN", "example.org"), ("XMPP__CERTIFICATE", "cert.pem")], "xmpp.key"),
         (vec![("XMPP__DOMAIN", "ex ample"), ("XMPP__LISTEN", "127.0.0.1:0")], "no domain"),
         (vec![("XMPP__DOMAIN", "a.example"), ("XMPP__ROOMS_DOMAIN", "a.example")], "must differ"),
+        (vec![("XMPP__DOMAIN", "a.example"), ("XMPP__UPLOADS_DOMAIN", "a.example")], "xmpp.uploads_domain"),
+        (vec![("LIMITS__UNSENT_BYTES", "1")], "limits.unsent_bytes"),
     ] {
         let said = Server::try_start(&data, &settings).map(|_| ()).unwrap_err();
         assert!(said.contains(says), "{settings:?}: {said}");
@@ -167,7 +203,13 @@ fn every_scenario_is_played() {
     for (file, names) in THERE {
         let mut there = scenarios(file);
         // Some need a server of another kind.
-        let apart = ["over_tls", "a_crowd", "whoever_does_not_sign_in_is_let_go"];
+        let apart = [
+            "over_tls",
+            "a_crowd",
+            "whoever_does_not_sign_in_is_let_go",
+            "where_no_files_are_taken",
+            "without_uploads",
+        ];
         there.retain(|name| !names.contains(&name.as_str()) && !apart.contains(&name.as_str()));
         assert!(there.is_empty(), "tests/xmpp/{file}.py has scenarios that no test plays: {there:?}");
     }

@@ -6,6 +6,7 @@ import os
 import ssl
 import sys
 import urllib.request
+import uuid
 
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
@@ -13,12 +14,14 @@ from slixmpp.xmlstream import ET
 
 PASSWORD = os.environ.get("HOLDFAST_PASSWORD", "correct horse")
 PATIENCE = 15
+MAM = "urn:xmpp:mam:2"
+RSM = "http://jabber.org/protocol/rsm"
 
 PLUGINS = [
     "xep_0004", "xep_0030", "xep_0045", "xep_0048", "xep_0049", "xep_0050", "xep_0054", "xep_0059", "xep_0060",
     "xep_0085", "xep_0092", "xep_0115", "xep_0163", "xep_0191", "xep_0198", "xep_0199", "xep_0202", "xep_0203",
     "xep_0223", "xep_0249", "xep_0280", "xep_0297", "xep_0308", "xep_0313", "xep_0333", "xep_0334", "xep_0352",
-    "xep_0359", "xep_0402", "xep_0421", "xep_0424", "xep_0425", "xep_0428", "xep_0444", "xep_0461",
+    "xep_0359", "xep_0363", "xep_0402", "xep_0421", "xep_0424", "xep_0425", "xep_0428", "xep_0444", "xep_0461",
 ]
 
 
@@ -156,6 +159,36 @@ def results(client):
             body = message.find("{jabber:client}body")
             page.append((result.get("id"), None if body is None else body.text, message))
     return page
+
+
+def a_room(server, name):
+    return server.room(f"{name}-{uuid.uuid4().hex[:8]}")
+
+
+def mam(most=None, before=None, after=None, fields=(), flip=False):
+    query = ET.Element(f"{{{MAM}}}query")
+    query.set("queryid", "q")
+    if fields:
+        x = ET.SubElement(query, "{jabber:x:data}x")
+        x.set("type", "submit")
+        for var, value in [("FORM_TYPE", MAM), *fields]:
+            field = ET.SubElement(x, "{jabber:x:data}field")
+            field.set("var", var)
+            for one in value if isinstance(value, list) else [value]:
+                ET.SubElement(field, "{jabber:x:data}value").text = one
+    page = ET.SubElement(query, f"{{{RSM}}}set")
+    for name, value in (("max", most), ("before", before), ("after", after)):
+        if value is not None:
+            ET.SubElement(page, f"{{{RSM}}}{name}").text = value
+    if flip:
+        ET.SubElement(query, f"{{{MAM}}}flip-page")
+    return query
+
+
+async def archived(client, room, **how):
+    """A page of an archive: (id, body) of each message, and what ended it."""
+    fin = await client.ask(room, mam(**how), "set")
+    return results(client), fin
 
 
 class Web:

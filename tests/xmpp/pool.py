@@ -2,11 +2,10 @@
 
 import asyncio
 import os
+import urllib.request
 import uuid
 
-from client import Server, run, stanza_id
-
-MAM = "urn:xmpp:mam:2"
+from client import MAM, Server, Web, run, stanza_id
 
 
 def other(server):
@@ -38,6 +37,30 @@ async def a_killed_server(server):
     await again.ask(room, query, "set")
     got = [s.xml.find(f"{{{MAM}}}result") for s in again.seen]
     assert [r.get("id") for r in got if r is not None] == [stanza_id(missed)]
+
+
+async def a_file_of_one_server(server):
+    """A slot of one server is good at the other, and what was uploaded is there for both."""
+    base = os.environ["HOLDFAST_HTTP"]
+    ana = await server.client("ana")
+    room = server.room(f"pool-{uuid.uuid4().hex[:8]}")
+    await ana.join(room, "ana")
+    service = (await ana["xep_0363"].find_upload_service())["from"]
+    given = (await ana["xep_0363"].request_slot(service, "plan.txt", 5, "text/plain"))["http_upload_slot"]
+    put, get = given["put"]["url"], given["get"]["url"]
+    assert put.startswith("http://127.0.0.1:") and not put.startswith(base), put
+    at_other = base + "/files/" + put.split("/files/")[1]
+    request = urllib.request.Request(at_other, data=b"hello", method="PUT", headers={"content-type": "text/plain"})
+    with urllib.request.urlopen(request, timeout=15) as answer:
+        assert answer.status == 201
+    for url in (get, base + "/files/" + get.split("/files/")[1]):
+        with urllib.request.urlopen(url, timeout=15) as answer:
+            assert answer.read() == b"hello"
+    await ana.say(room, get)
+    web = Web("bo")
+    number = web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+    said = [e["message"] for e in web.ask("GET", f"/rooms/{number}/entries?limit=100")["entries"] if e["kind"] == "message"]
+    assert [(m["text"], [f["name"] for f in m["files"]]) for m in said] == [("", ["plan.txt"])], said
 
 
 async def a_standby_sends_away(server):

@@ -3,45 +3,13 @@
 import asyncio
 import uuid
 
-from client import ET, Web, codes, error_of, results, run, stanza_id
+from client import ET, MAM, RSM, Web, a_room, archived, codes, error_of, mam, results, run, stanza_id
 
 MUC_USER = "{http://jabber.org/protocol/muc#user}"
-MAM = "urn:xmpp:mam:2"
-RSM = "http://jabber.org/protocol/rsm"
 
 
 def item(presence):
     return presence.xml.find(f"{MUC_USER}x/{MUC_USER}item")
-
-
-def a_room(server, name):
-    return server.room(f"{name}-{uuid.uuid4().hex[:8]}")
-
-
-def mam(most=None, before=None, after=None, fields=(), flip=False):
-    query = ET.Element(f"{{{MAM}}}query")
-    query.set("queryid", "q")
-    if fields:
-        x = ET.SubElement(query, "{jabber:x:data}x")
-        x.set("type", "submit")
-        for var, value in [("FORM_TYPE", MAM), *fields]:
-            field = ET.SubElement(x, "{jabber:x:data}field")
-            field.set("var", var)
-            for one in value if isinstance(value, list) else [value]:
-                ET.SubElement(field, "{jabber:x:data}value").text = one
-    page = ET.SubElement(query, f"{{{RSM}}}set")
-    for name, value in (("max", most), ("before", before), ("after", after)):
-        if value is not None:
-            ET.SubElement(page, f"{{{RSM}}}{name}").text = value
-    if flip:
-        ET.SubElement(query, f"{{{MAM}}}flip-page")
-    return query
-
-
-async def archived(client, room, **how):
-    """A page of an archive: (id, body) of each message, and what ended it."""
-    fin = await client.ask(room, mam(**how), "set")
-    return results(client), fin
 
 
 async def entering_makes_a_room(server):

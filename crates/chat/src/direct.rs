@@ -18,7 +18,7 @@ pub struct Sent {
 }
 
 impl Chat {
-    /// Keeps a message to somebody. Answers when it is durable.
+    /// Keeps a message to somebody, and with it the files of the sender whose addresses it says. Answers when it is durable.
     ///
     /// # Errors
     /// When one of the two may not use chat, or the store cannot be written.
@@ -38,7 +38,8 @@ impl Chat {
                 return Err(ChatError::Unknown("this person"));
             }
         }
-        let new = NewDirect { from: caller.user, to, client_id, at: self.now(), text, payload };
+        let files = self.addresses().said(&payload, self.limits().files_per_message);
+        let new = NewDirect { from: caller.user, to, client_id, at: self.now(), text, payload, files };
         let appended = self.store().add_direct(vec![new]).await?.pop().ok_or(ChatError::Internal)?;
         Ok(match appended {
             DirectAppended::New(message) => Sent { message, repeated: false },

@@ -4,13 +4,14 @@ use crate::caller::Caller;
 use crate::error::{ChatError, Result};
 use crate::picture;
 use crate::service::Chat;
+use crate::slots::wrong_length;
 use bytes::{Bytes, BytesMut};
 use holdfast_domain::chain::Digest;
 use holdfast_domain::entry::FileRef;
 use holdfast_domain::limits::FILE_NAME_CHARS;
 use holdfast_domain::rights::Action;
-use holdfast_domain::{FileId, RoomId, Seq, text};
-use holdfast_store::files::{CHUNK, StoredFile};
+use holdfast_domain::{FileId, PrincipalId, RoomId, Seq, text};
+use holdfast_store::files::{CHUNK, NewFile, StoredFile};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -20,6 +21,8 @@ pub struct Upload {
     id: FileId,
     name: String,
     bytes: u64,
+    /// The only length that it may have, if it was asked for by that.
+    length: Option<u64>,
     next_chunk: u32,
     waiting: BytesMut,
     hasher: Sha256,
@@ -35,16 +38,33 @@ impl Chat {
     pub async fn begin_upload(&self, caller: &Caller, room: RoomId, name: &str, length: Option<u64>) -> Result<Upload> {
         self.allow(caller, room, Action::Upload)?;
         let name = file_name(name)?;
-        if length.is_some_and(|n| n > self.limits().file_bytes) {
+        let most = self.limits().file_bytes;
+        if length.is_some_and(|n| n > most) {
             return Err(self.too_large());
         }
-        let id = FileId(Uuid::new_v4());
-        self.store().begin_file(id, room, caller.user, self.now()).await?;
+        self.begin_file(FileId(Uuid::new_v4()), room, caller.user, name, length.unwrap_or(most)).await
+    }
+
+    /// Begins a file whose name is clean and whose uploader may. `bytes`: as many as it may take.
+    pub(crate) async fn begin_file(
+        &self,
+        id: FileId,
+        room: RoomId,
+        by: PrincipalId,
+        name: String,
+        bytes: u64,
+    ) -> Result<Upload> {
+        let new = NewFile { id, room, by, at: self.now(), bytes };
+        let most = self.limits().unsent_bytes;
+        if !self.store().begin_file(new, most).await? {
+            return Err(ChatError::TooLarge { what: "all that you uploaded and did not send yet", most });
+        }
         Ok(Upload {
             chat: self.clone(),
             id,
             name,
             bytes: 0,
+            length: None,
             next_chunk: 0,
             waiting: BytesMut::new(),
             hasher: Sha256::new(),
@@ -62,15 +82,16 @@ impl Chat {
         if caller.is_operator() {
             return Ok(file);
         }
-        let Some(seq) = file.message else {
+        let Some(seq) = file.message.filter(|_| file.room != RoomId::POOL) else {
             return if file.by == caller.user { Ok(file) } else { Err(unknown()) };
         };
         self.allow(caller, file.room, Action::ReadHistory).map_err(|_| unknown())?;
-        // A message out of sight takes its files with it.
-        match self.store().rows(file.room, vec![seq]).await?.pop() {
-            Some(row) if row.removed.is_none() => Ok(file),
-            _ => Err(unknown()),
-        }
+        if self.is_in_sight(file.room, seq).await? { Ok(file) } else { Err(unknown()) }
+    }
+
+    /// Whether a message is in sight: one that is not takes its files with it.
+    pub(crate) async fn is_in_sight(&self, room: RoomId, seq: Seq) -> Result<bool> {
+        Ok(self.store().rows(room, vec![seq]).await?.pop().is_some_and(|row| row.removed.is_none()))
     }
 
     /// A chunk of a file that [`Chat::file`] has granted.
@@ -105,12 +126,17 @@ impl Chat {
         Ok(self.store().files_in(room, before, limit.clamp(1, self.limits().history_max)).await?)
     }
 
-    fn too_large(&self) -> ChatError {
+    pub(crate) fn too_large(&self) -> ChatError {
         ChatError::TooLarge { what: "the file", most: self.limits().file_bytes }
     }
 }
 
 impl Upload {
+    /// Has it be of exactly so many bytes.
+    pub(crate) fn of_length(self, bytes: u64) -> Self {
+        Self { length: Some(bytes), ..self }
+    }
+
     /// Takes the next bytes, and keeps every chunk that is full.
     ///
     /// # Errors
@@ -119,6 +145,9 @@ impl Upload {
         self.bytes += bytes.len() as u64;
         if self.bytes > self.chat.limits().file_bytes {
             return Err(self.chat.too_large());
+        }
+        if let Some(length) = self.length.filter(|length| self.bytes > *length) {
+            return Err(wrong_length(length));
         }
         self.hasher.update(&bytes);
         if self.beginning.len() < picture::MOST_BYTES {
@@ -141,6 +170,9 @@ impl Upload {
         if self.bytes == 0 {
             self.chat.store().abandon_file(self.id).await?;
             return Err(ChatError::invalid("body", "the file is empty"));
+        }
+        if let Some(length) = self.length.filter(|length| self.bytes != *length) {
+            return Err(wrong_length(length));
         }
         if !self.waiting.is_empty() {
             let chunk = self.waiting.split().freeze();
@@ -193,7 +225,7 @@ fn is_text(beginning: &[u8]) -> bool {
 }
 
 /// The last part of a path, without what could make it another file on somebody's disk.
-fn file_name(name: &str) -> Result<String> {
+pub(crate) fn file_name(name: &str) -> Result<String> {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let clean: String = last.chars().filter(|c| !matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|')).collect();
     let clean = clean.trim().trim_start_matches('.').trim();

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// How often it is looked after.
 const EVERY: Duration = Duration::from_secs(3_600);
-/// Files that were uploaded this long ago and never sent are deleted.
+/// Files that were uploaded to a room this long ago and never sent are deleted.
 const UNSENT_MS: i64 = 24 * 3_600_000;
 /// The right to look after it; kept from one time to the next.
 const LEASE: &str = "clean-up";
@@ -51,7 +51,8 @@ async fn clean_up(chat: &Chat) {
         Ok(forgotten) => tracing::info!(forgotten, "forgot old client ids"),
         Err(error) => tracing::warn!(%error, "cannot forget old client ids; will try again"),
     }
-    match chat.store().sweep_files(now.plus_millis(-UNSENT_MS)).await {
+    let unsaid_ms = i64::from(chat.limits().unsaid_days.max(1)) * DAY_MS;
+    match chat.store().sweep_files(now.plus_millis(-UNSENT_MS), now.plus_millis(-unsaid_ms)).await {
         Ok(0) => {}
         Ok(swept) => tracing::info!(swept, "deleted files that were never sent"),
         Err(error) => tracing::warn!(%error, "cannot sweep unsent files; will try again"),

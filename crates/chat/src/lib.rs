@@ -8,6 +8,7 @@
 //! writing. The directory in memory changes by committed entries only. No lock is held across an await.
 
 pub mod accounts;
+pub mod addresses;
 pub mod caller;
 pub mod categories;
 mod chance;
@@ -39,6 +40,7 @@ mod reading;
 pub mod rooms;
 pub mod searching;
 pub mod service;
+pub mod slots;
 pub mod view;
 
 pub use caller::{Caller, Means, Scope};

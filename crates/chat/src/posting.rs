@@ -10,6 +10,7 @@ use holdfast_domain::entry::{Edit, EntryBody, FileRef, Kind, Message, Removal, S
 use holdfast_domain::limits::REASON_CHARS;
 use holdfast_domain::rights::{self, Action};
 use holdfast_domain::{ClientId, FileId, PrincipalId, RoomId, Seq, Time, mention, text};
+use holdfast_store::files::StoredFile;
 use holdfast_store::log::{Appended, Draft, From, Remember, Row};
 use holdfast_store::search::{Order, Query, Words};
 use std::collections::BTreeMap;
@@ -98,8 +99,8 @@ impl Chat {
             let why = format!("at most {} files go with a message", limits.files_per_message);
             return Err(ChatError::invalid("files", why));
         }
-        let (said, title) = self.check_text(&new.text, new.title.as_deref(), !new.files.is_empty())?;
         let files = self.files_to_send(caller, room, &new).await?;
+        let (said, title) = self.check_text(self.said_beside(&new, &files), new.title.as_deref(), !files.is_empty())?;
         let mentions = self.mentioned(title.as_deref(), &said);
         let message = Message {
             text: said,
@@ -426,12 +427,19 @@ impl Chat {
         }
     }
 
-    /// The files that go with a message: uploaded to this room by this author, complete, and not sent before.
+    /// The files that go with a message: uploaded by this author, complete, and not sent before; those that it names, uploaded to this room, and those
+    /// whose addresses it says, uploaded to none.
     async fn files_to_send(&self, caller: &Caller, room: RoomId, new: &NewMessage) -> Result<Vec<FileRef>> {
-        if new.files.is_empty() {
+        let most = self.limits().files_per_message;
+        let mut said = self.addresses().said(&new.text, most);
+        let elements = new.stanza.as_ref().map(|stanza| stanza.elements.as_str()).unwrap_or_default();
+        said.extend(self.addresses().said(elements, most));
+        if new.files.is_empty() && said.is_empty() {
             return Ok(Vec::new());
         }
-        self.allow(caller, room, Action::Upload)?;
+        if !new.files.is_empty() {
+            self.allow(caller, room, Action::Upload)?;
+        }
         // Files that went with this very message go with it again: it is a resend.
         let resend = self.store().find_sent(room, caller.user, new.client_id).await?.map(|e| e.seq);
         let mut files: Vec<FileRef> = Vec::with_capacity(new.files.len());
@@ -447,7 +455,28 @@ impl Chat {
             }
             files.push(stored.file);
         }
+        for id in said {
+            // The address of any other file is part of what is said, and no more.
+            let is_new = |f: &StoredFile| f.room == RoomId::POOL && f.message.is_none();
+            let is_again = |f: &StoredFile| f.room == room && resend.is_some() && f.message == resend;
+            let stored = self.store().file(id).await?.filter(|f| f.by == caller.user && (is_new(f) || is_again(f)));
+            if let Some(stored) = stored
+                && files.len() < most
+                && files.iter().all(|f| f.id != id)
+            {
+                self.allow(caller, room, Action::Upload)?;
+                files.push(stored.file);
+            }
+        }
         Ok(files)
+    }
+
+    /// What a message says beside its files: nothing if it is the address of its one file, which every reader is shown or told anyway.
+    fn said_beside<'m>(&self, new: &'m NewMessage, files: &[FileRef]) -> &'m str {
+        match files {
+            [file] if new.title.is_none() && !new.action && self.addresses().is_only(&new.text, file.id) => "",
+            _ => &new.text,
+        }
     }
 }
 

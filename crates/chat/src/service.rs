@@ -1,6 +1,7 @@
 //! The service itself: its state, its start and its end, and what follows a commit.
 
 use crate::accounts::guard::Guard;
+use crate::addresses::Addresses;
 use crate::caller::{Caller, Scope};
 use crate::chance;
 use crate::clock::Clock;
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     /// Reading positions that are to be moved.
     pub(crate) marks: Marks,
     pub(crate) guard: Guard,
+    pub(crate) addresses: Addresses,
     /// Feeds that announce their matches, by owner.
     pub(crate) announcing: RwLock<HashMap<PrincipalId, Vec<Feed>>>,
     /// The code for making the first user, once somebody asked for it.
@@ -146,12 +148,14 @@ impl Chat {
     /// When the store cannot be read, or a new pool not be written.
     pub async fn open(store: Arc<dyn Store>, options: Options, clock: Clock) -> Result<Chat> {
         let (loaded, epoch) = first_load(store.as_ref()).await?;
+        let addresses = Addresses::new(store.address_key().await?);
         let pooled = store.pool().map(|_| Pooled::new(options.server.joins));
         let teller = pooled.as_ref().map(|pooled| Arc::clone(&pooled.teller));
         let wait = Duration::from_secs(u64::from(options.wait_seconds));
         let inner = Arc::new(Inner {
             hub: Hub::new(options.limits.roster, teller, loaded.heads, epoch),
             guard: Guard::new(options.accounts.attempts_per_minute),
+            addresses,
             started_at: clock.now(),
             store: Arc::clone(&store),
             clock,

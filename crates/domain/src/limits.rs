@@ -16,6 +16,10 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Files of one message.
     pub files_per_message: usize,
+    /// Bytes of one person's files that no message has yet.
+    pub unsent_bytes: u64,
+    /// Days for which a file that was uploaded to no room is kept while no message says where it is, as far as the server can read them.
+    pub unsaid_days: u32,
     /// Entries that a room gives on entering it.
     pub history_default: usize,
     /// Entries of one page of history at most.
@@ -36,6 +40,8 @@ impl Default for Limits {
             story_chars: 100_000,
             file_bytes: 20 * 1024 * 1024,
             files_per_message: 10,
+            unsent_bytes: 1024 * 1024 * 1024,
+            unsaid_days: 30,
             history_default: 30,
             history_max: 500,
             roster: 75,
@@ -61,6 +67,10 @@ pub const REASON_CHARS: usize = 500;
 pub const LABEL_CHARS: usize = 100;
 /// Characters of an uploaded file's name.
 pub const FILE_NAME_CHARS: usize = 200;
+/// Characters of a media type that is said of an upload.
+pub const MEDIA_TYPE_CHARS: usize = 127;
+/// Seconds within which the upload for a slot must have begun.
+pub const SLOT_SECONDS: u32 = 300;
 /// Principals in one list of a request.
 pub const LIST_LEN: usize = 10_000;
 /// Groups may contain groups this deep; deeper nesting is not followed.

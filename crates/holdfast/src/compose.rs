@@ -77,7 +77,12 @@ pub(crate) async fn open(config: &Config, dir: &DataDir, how: As) -> Result<Pool
         ChatError::Unavailable(why) if shared => Away(format!("{}: {why}", doing(&config.database, dir))).into(),
         other => anyhow::Error::new(other).context(doing(&config.database, dir)),
     })?;
-    let xmpp = XmppOptions { public_url: config.server.public_url.clone(), ..config.xmpp.clone() };
+    let public_url = config.server.public_url.clone();
+    let files_url = match how {
+        As::Server(listens) if public_url.is_empty() => address_of(listens, &machine_name()?),
+        _ => public_url.clone(),
+    };
+    let xmpp = XmppOptions { public_url, files_url, ..config.xmpp.clone() };
     Ok(Pool { chat, http: http_options(config), xmpp })
 }
 

@@ -10,6 +10,7 @@
 //! **Invariant:** a route exists only with its description (`utoipa_axum::routes!` makes both at once), so the document cannot
 //! lack or invent one.
 
+mod addressed;
 mod admission;
 mod api;
 mod assets;

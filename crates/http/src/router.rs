@@ -2,6 +2,7 @@
 
 mod around;
 
+use crate::addressed;
 use crate::api;
 use crate::assets;
 use crate::cors::{Neighbours, cors};
@@ -76,6 +77,7 @@ fn described() -> (Router<Door>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", api::routes())
         .merge(api::webhooks::hooks())
+        .merge(addressed::routes())
         .merge(health::routes())
         .merge(metrics::routes())
         .routes(routes!(openapi_document))

@@ -11,6 +11,7 @@
 mod support;
 
 use axum::http::{Method, StatusCode};
+use holdfast_chat::Caller;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use support::{Client, PASSWORD, Server};
@@ -39,6 +40,7 @@ async fn every_operation_answers_as_described() {
     let room = rooms(&ana, &admin, category).await;
     messages(&ana, &bo, &admin, room).await;
     files(&ana, &bo, room).await;
+    files_by_address(&server).await;
     lists_of_ones_own(&ana, &bo, room).await;
     webhooks(&server, &ana, room).await;
     operating(&server, &admin, room).await;
@@ -285,6 +287,58 @@ async fn files(ana: &Client, bo: &Client, room: i64) {
     );
     assert_eq!(part.body, large[262_100..=262_200]);
     bo.with("range", "bytes=600000-").get(&data).await.refused("range-not-satisfiable", None);
+}
+
+async fn files_by_address(server: &Server) {
+    let (ana, stranger) = (server.chat.directory().user_named("ana").unwrap().id, server.stranger());
+    let slot = async |name: &str, media_type, body: &[u8]| {
+        let caller = Caller::operator_as(ana);
+        server.chat.upload_slot(&caller, name, body.len() as u64, Some(media_type)).await.unwrap()
+    };
+    let put = async |path: &str, media_type, body: &[u8]| {
+        stranger
+            .with("content-type", media_type)
+            .with("origin", "https://other.example")
+            .raw(Method::PUT, path, body.to_vec())
+            .await
+    };
+    let picture = slot("dot \"1\".png", "image/png", PNG).await;
+    let may = stranger.with("origin", "https://other.example").with("access-control-request-method", "PUT");
+    let may = may.raw(Method::OPTIONS, &picture.put, Vec::new()).await;
+    may.expect(StatusCode::NO_CONTENT);
+    assert_eq!(may.header("access-control-allow-origin"), "*");
+    assert!(may.header("access-control-allow-methods").contains("PUT"));
+    assert!(may.header("access-control-allow-headers").contains("content-type"));
+    put(&picture.put, "text/html", PNG).await.refused("forbidden", None);
+    put(&picture.put, "image/png", &PNG[1..]).await.refused("invalid", Some("Content-Length"));
+    put(&picture.get, "image/png", PNG).await.refused("forbidden", None);
+    stranger.get(&picture.get).await.refused("not-found", None);
+    assert_eq!(put(&picture.put, "image/png", PNG).await.status, StatusCode::CREATED);
+    put(&picture.put, "image/png", PNG).await.refused("forbidden", None);
+
+    let answer = stranger.get(&picture.get).await;
+    assert_eq!((answer.body.as_ref(), answer.header("content-type")), (PNG, "image/png"));
+    assert!(answer.header("content-disposition").starts_with("inline"));
+    assert!(answer.header("content-security-policy").starts_with("sandbox"));
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin");
+    let head = stranger.raw(Method::HEAD, &picture.get, Vec::new()).await;
+    assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+    assert_eq!(head.header("content-length"), PNG.len().to_string());
+    let part = stranger.with("range", "bytes=1-3").get(&picture.get).await;
+    assert_eq!((part.status, part.body.as_ref()), (StatusCode::PARTIAL_CONTENT, &PNG[1..4]));
+    let address = picture.get.split('/').nth(2).unwrap();
+    assert_eq!(stranger.get(&format!("/files/{address}/evil.html")).await.header("content-type"), "image/png");
+    stranger.get(&format!("/files/{}/x.png", &address[1..])).await.refused("not-found", None);
+
+    // What says of itself that it is a page is served as bytes, to be saved.
+    let page = b"<html><script>alert(1)</script>";
+    let hostile = slot("a.html", "text/html", page).await;
+    assert_eq!(put(&hostile.put, "text/html", page).await.status, StatusCode::CREATED);
+    let answer = stranger.get(&hostile.get).await;
+    assert_eq!(answer.header("content-type"), "application/octet-stream");
+    assert!(answer.header("content-disposition").starts_with("attachment"));
 }
 
 async fn lists_of_ones_own(ana: &Client, bo: &Client, room: i64) {

@@ -8,7 +8,7 @@
 
 use crate::Result;
 use async_trait::async_trait;
-use holdfast_domain::{ClientId, PrincipalId, Time};
+use holdfast_domain::{ClientId, FileId, PrincipalId, Time};
 
 /// A message to be kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +26,8 @@ pub struct NewDirect {
     pub text: String,
     /// The XML of the whole stanza.
     pub payload: String,
+    /// Files of no room that it says the addresses of. Those of its author that no message has yet go with it; others are passed over.
+    pub files: Vec<FileId>,
 }
 
 /// A message that is kept.

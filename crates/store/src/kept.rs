@@ -48,7 +48,8 @@ pub(crate) enum Value {
 use Column::{Bool, Bytes, Number, Text, Uuid};
 
 /// All of them, each after those that its rows refer to.
-pub(crate) const TABLES: [Table; 17] = [
+pub(crate) const TABLES: [Table; 18] = [
+    table("secret", &[("what", Text), ("value", Bytes)], 1, There::Replaced),
     table("number", &[("what", Text), ("next", Number)], 1, There::Replaced),
     table(
         "sent",
@@ -68,6 +69,7 @@ pub(crate) const TABLES: [Table; 17] = [
                 ("at", Number),
                 ("seq", Number),
                 ("ref", Text),
+                ("bytes", Number),
             ],
             1,
             There::Stays,

@@ -1,7 +1,7 @@
 //! How one-to-one messages get their numbers and times: each follows on the one before it, and what was there before is found again.
 
 use crate::direct::{Direct, DirectAppended, NewDirect};
-use holdfast_domain::{ClientId, PrincipalId, Time};
+use holdfast_domain::{ClientId, FileId, PrincipalId, Time};
 use std::collections::HashMap;
 
 /// A client id, and whose it is: author and addressee.
@@ -22,6 +22,7 @@ pub(crate) struct NewRow {
     pub(crate) direct: Direct,
     pub(crate) client_id: ClientId,
     pub(crate) text: String,
+    pub(crate) files: Vec<FileId>,
 }
 
 impl End {
@@ -38,10 +39,10 @@ impl End {
                 return DirectAppended::Repeated(there.clone());
             }
             *self = End { id: self.id + 1, at: self.at.max(new.at) };
-            let NewDirect { from, to, client_id, text, payload, .. } = new;
+            let NewDirect { from, to, client_id, text, payload, files, .. } = new;
             let direct = Direct { id: self.id, from, to, at: self.at, payload };
             before.insert(key, direct.clone());
-            rows.push(NewRow { direct: direct.clone(), client_id, text });
+            rows.push(NewRow { direct: direct.clone(), client_id, text, files });
             DirectAppended::New(direct)
         };
         let answers = new.into_iter().map(&mut number).collect();

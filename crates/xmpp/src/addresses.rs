@@ -7,13 +7,15 @@ use holdfast_domain::principal::UserKind;
 use holdfast_domain::{PrincipalId, Room, RoomId, address};
 use jid::{BareJid, DomainPart, Jid, NodePart};
 
-/// The two domains of a server.
+/// The domains of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Domains {
     /// Of people.
     pub(crate) people: String,
     /// Of rooms.
     pub(crate) rooms: String,
+    /// Of the service of uploads, if files are uploaded over XMPP.
+    pub(crate) uploads: Option<String>,
 }
 
 /// Whom an address means.
@@ -23,6 +25,8 @@ pub(crate) enum Target {
     Server,
     /// The service of rooms.
     Rooms,
+    /// The service of uploads.
+    Uploads,
     /// A person, perhaps one connection of his; `None` if nobody has the address.
     Person(Option<PrincipalId>, Option<String>),
     /// A room, perhaps an occupant of it by nick.
@@ -32,18 +36,22 @@ pub(crate) enum Target {
 }
 
 impl Domains {
-    /// Checks both.
+    /// Checks all.
     ///
     /// # Errors
     /// Names the one that is no domain.
-    pub(crate) fn new(people: &str, rooms: &str) -> Result<Self, String> {
+    pub(crate) fn new(people: &str, rooms: &str, uploads: Option<&str>) -> Result<Self, String> {
         let checked = |text: &str| {
             let good = DomainPart::new(text).map_err(|e| format!("`{text}` is no domain: {e}"))?;
             Ok::<_, String>(good.into_owned().to_string())
         };
-        let domains = Self { people: checked(people)?, rooms: checked(rooms)? };
+        let domains =
+            Self { people: checked(people)?, rooms: checked(rooms)?, uploads: uploads.map(checked).transpose()? };
         if domains.people == domains.rooms {
             return Err("the two must differ, or a person and a room could have one address".into());
+        }
+        if domains.uploads.as_ref().is_some_and(|uploads| [&domains.people, &domains.rooms].contains(&uploads)) {
+            return Err("xmpp.uploads_domain must differ from both".into());
         }
         Ok(domains)
     }
@@ -57,6 +65,9 @@ impl Domains {
                 None => Target::Server,
                 Some(node) => Target::Person(person(directory, node), resource),
             };
+        }
+        if self.uploads.as_deref() == Some(domain) {
+            return if node.is_none() { Target::Uploads } else { Target::Elsewhere };
         }
         if domain != self.rooms {
             return Target::Elsewhere;

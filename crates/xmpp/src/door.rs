@@ -1,6 +1,7 @@
 //! The door: what all connections share, where they come in, and how many may.
 
 use crate::addresses::Domains;
+use crate::files::Files;
 use crate::muc::occupants::Occupants;
 use crate::options::XmppOptions;
 use crate::resources::Resources;
@@ -89,8 +90,8 @@ impl Door {
     /// # Errors
     /// When a setting is not acceptable or a certificate cannot be read.
     pub fn open(chat: Chat, options: XmppOptions, stopping: CancellationToken) -> Result<Door, OpenError> {
-        let domains = Domains::new(&options.domain, &options.rooms())
-            .map_err(|why| OpenError::Setting(format!("xmpp.domain and xmpp.rooms_domain: {why}")))?;
+        let domains =
+            options.domains().map_err(|why| OpenError::Setting(format!("xmpp.domain and xmpp.rooms_domain: {why}")))?;
         let tls = if options.certificate.is_empty() {
             tls::self_signed(&[domains.people.clone(), domains.rooms.clone()])?
         } else {
@@ -141,6 +142,17 @@ impl Door {
     /// The category of rooms that are made by entering them.
     pub(crate) fn category(&self) -> Option<CategoryId> {
         self.chat.directory().category_named(&self.options.category).map(|c| c.id)
+    }
+
+    /// The address of the HTTP door for files, if files have addresses here.
+    pub(crate) fn files_base(&self) -> Option<&str> {
+        let base = self.options.files_url.trim_end_matches('/');
+        Some(base).filter(|base| self.options.uploads && !base.is_empty())
+    }
+
+    /// Where clients find files.
+    pub(crate) fn files(&self) -> Files<'_> {
+        Files::new(&self.chat, self.files_base())
     }
 
     /// A number for a connection.

@@ -10,6 +10,7 @@
 mod addresses;
 mod archive;
 mod door;
+mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

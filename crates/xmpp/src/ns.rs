@@ -18,6 +18,7 @@ names! {
     MUC_OWNER = "http://jabber.org/protocol/muc#owner";
     IQ_SESSION = "urn:ietf:params:xml:ns:xmpp-session";
     ROSTER_VERSIONS = "urn:xmpp:features:rosterver";
+    HTTP_UPLOAD = "urn:xmpp:http:upload:0";
     LIMITS = "urn:xmpp:stream-limits:0";
     SASL_CB_TYPES = "urn:xmpp:sasl-cb:0";
     MUC_REQUEST = "http://jabber.org/protocol/muc#request";

@@ -15,6 +15,10 @@ pub struct XmppOptions {
     pub domain: String,
     /// What stands behind the `@` of rooms' addresses; empty: `rooms.` and the domain.
     pub rooms_domain: String,
+    /// Whether files are uploaded over XMPP, and those of messages fetched by addresses that whoever knows them can open.
+    pub uploads: bool,
+    /// The address of the service of uploads; empty: `upload.` and the domain.
+    pub uploads_domain: String,
     /// The certificate, PEM; empty: one that nobody vouches for, for trying out.
     pub certificate: String,
     /// Its key, PEM.
@@ -28,6 +32,9 @@ pub struct XmppOptions {
     /// The address under which browsers reach the HTTP door; empty: whatever a browser used. Not set here but with the server.
     #[serde(skip)]
     pub public_url: String,
+    /// The address under which clients reach the HTTP door for files. Not set here but with the server.
+    #[serde(skip)]
+    pub files_url: String,
     /// Connections at once.
     pub connections: usize,
     /// Connections at once from one address.
@@ -51,12 +58,15 @@ impl Default for XmppOptions {
             listen_tls: String::new(),
             domain: String::new(),
             rooms_domain: String::new(),
+            uploads: true,
+            uploads_domain: String::new(),
             certificate: String::new(),
             key: String::new(),
             plaintext: false,
             websocket: true,
             category: "XMPP".to_owned(),
             public_url: String::new(),
+            files_url: String::new(),
             connections: 20_000,
             connections_per_address: 1_000,
             sign_in_seconds: 30,
@@ -79,7 +89,15 @@ impl XmppOptions {
     /// # Errors
     /// Says which domain is none.
     pub fn check(&self) -> Result<(), String> {
-        if self.is_on() { Domains::new(&self.domain, &self.rooms()).map(drop) } else { Ok(()) }
+        if self.is_on() { self.domains().map(drop) } else { Ok(()) }
+    }
+
+    pub(crate) fn domains(&self) -> Result<Domains, String> {
+        let uploads = match self.uploads_domain.is_empty() {
+            true => format!("upload.{}", self.domain),
+            false => self.uploads_domain.clone(),
+        };
+        Domains::new(&self.domain, &self.rooms(), Some(uploads).filter(|_| self.uploads).as_deref())
     }
 
     /// What stands behind the `@` of rooms' addresses.

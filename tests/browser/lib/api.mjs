@@ -32,6 +32,14 @@ export class Api {
     return text ? JSON.parse(text) : undefined;
   }
 
+  /** Uploads a file to a room. */
+  async upload(room, name, bytes) {
+    const path = `${this.#base}/rooms/${room}/files?name=${encodeURIComponent(name)}`;
+    const answer = await fetch(path, { method: 'POST', headers: { Cookie: this.#cookie }, body: bytes });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+
   async user(name, display, password) {
     return this.call('POST', '/users', { name, display_name: display, password });
   }

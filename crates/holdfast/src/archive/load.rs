@@ -9,13 +9,13 @@ use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use holdfast_domain::chain::{Digest, Stored};
+use holdfast_domain::chain::{Digest, Header, Stored};
 use holdfast_domain::entry::FileRef;
 use holdfast_domain::feed::Feed;
 use holdfast_domain::{PrincipalId, RoomId, Seq};
 use holdfast_store::Store;
 use holdfast_store::accounts::ScramKeys;
-use holdfast_store::files::CHUNK;
+use holdfast_store::files::{CHUNK, NewFile};
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -87,13 +87,15 @@ impl Loader<'_> {
 
     fn file(&self, reader: &mut Reader, stored: &Stored, file: FileRef) -> Result<()> {
         let (store, id) = (self.store, file.id);
+        let Header { room, author: by, at, .. } = stored.header;
+        let new = NewFile { id, room, by, at, bytes: file.bytes };
         let mut begun = false;
         let mut index = 0;
         let there = reader.bytes(&format!("files/{id}"), CHUNK, |piece| {
             self.runtime.block_on(async {
                 if !begun {
                     begun = true;
-                    store.begin_file(id, stored.header.room, stored.header.author, stored.header.at).await?;
+                    store.begin_file(new.clone(), u64::MAX).await?;
                 }
                 store.put_chunk(id, index, Bytes::copy_from_slice(piece)).await
             })?;
@@ -114,7 +116,7 @@ impl Loader<'_> {
         self.runtime
             .block_on(async {
                 if !begun {
-                    store.begin_file(id, stored.header.room, stored.header.author, stored.header.at).await?;
+                    store.begin_file(new.clone(), u64::MAX).await?;
                 }
                 store.finish_file(file, thumbnail).await
             })

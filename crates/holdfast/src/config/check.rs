@@ -61,6 +61,8 @@ pub(super) fn all(config: &Config) -> Result<(), Wrong> {
         ("story_chars", limits.story_chars as u64, 1, 1_000_000),
         ("file_bytes", limits.file_bytes, 1, 1 << 30),
         ("files_per_message", limits.files_per_message as u64, 0, 100),
+        ("unsent_bytes", limits.unsent_bytes, limits.file_bytes, 1 << 40),
+        ("unsaid_days", u64::from(limits.unsaid_days), 1, 3_660),
         ("history_default", limits.history_default as u64, 1, limits.history_max as u64),
         ("history_max", limits.history_max as u64, 1, 5_000),
         ("roster", limits.roster as u64, 0, 100_000),

@@ -98,6 +98,12 @@ pub(super) fn settings() -> &'static [Setting] {
         s("limits", "story_chars", "Characters of a story's body."),
         s("limits", "file_bytes", "Bytes of one uploaded file."),
         s("limits", "files_per_message", "Files of one message; 0 forbids files."),
+        s("limits", "unsent_bytes", "Bytes of one person's files that no message has yet; at least limits.file_bytes."),
+        s(
+            "limits",
+            "unsaid_days",
+            "Days for which a file that was uploaded over XMPP is kept while no message that the server can read says its address.",
+        ),
         s("limits", "history_default", "Entries that a room shows when somebody enters it."),
         s("limits", "history_max", "Entries of one page of history at most."),
         s("limits", "roster", "People in a room above whose number coming and going is no longer told."),
@@ -171,6 +177,12 @@ pub(super) fn settings() -> &'static [Setting] {
         ),
         s("xmpp", "domain", "What stands behind the @ of people's addresses, such as \"example.org\"."),
         s("xmpp", "rooms_domain", "What stands behind the @ of rooms' addresses. Empty: `rooms.` and the domain."),
+        s(
+            "xmpp",
+            "uploads",
+            "Whether files are uploaded over XMPP, and clients get addresses of those in rooms. Whoever knows such an address can fetch the file.",
+        ),
+        s("xmpp", "uploads_domain", "The address of the service of uploads. Empty: `upload.` and the domain."),
         s(
             "xmpp",
             "certificate",

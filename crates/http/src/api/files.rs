@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use holdfast_chat::files::Upload;
 use holdfast_chat::view::Person;
 use holdfast_domain::entry::FileRef;
 use holdfast_domain::{FileId, RoomId, Seq};
@@ -84,9 +85,14 @@ async fn upload(
     request: Request,
 ) -> Result<(StatusCode, Json<File>)> {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    let mut upload = door.chat.begin_upload(&caller, RoomId(room), &named.name, length).await?;
+    let upload = door.chat.begin_upload(&caller, RoomId(room), &named.name, length).await?;
+    Ok((StatusCode::CREATED, Json(receive(&door, upload, request.into_body()).await?.into())))
+}
+
+/// Takes in what comes of a file.
+pub(crate) async fn receive(door: &Door, mut upload: Upload, body: Body) -> Result<FileRef> {
     let pause = Duration::from_secs(door.options.limits.upload_pause_seconds);
-    let mut body = request.into_body().into_data_stream();
+    let mut body = body.into_data_stream();
     loop {
         let next = tokio::time::timeout(pause, body.next()).await.map_err(|_| {
             Problem::new(Code::RequestTimeout, format!("nothing came for {} s; upload the file again", pause.as_secs()))
@@ -97,7 +103,7 @@ async fn upload(
             None => break,
         }
     }
-    Ok((StatusCode::CREATED, Json(upload.finish().await?.into())))
+    Ok(upload.finish().await?)
 }
 
 /// A file with the message that it went with.
@@ -167,7 +173,7 @@ pub(super) fn end_with_whole_message(found: &mut Vec<StoredFile>, limit: usize, 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct How {
+pub(crate) struct How {
     /// `1`: to be saved, also what a browser could show.
     download: Option<u8>,
 }
@@ -187,13 +193,17 @@ async fn file(
     Query(how): Query<How>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let stored = door.chat.file(&caller, FileId(file)).await?;
+    answer(&door, door.chat.file(&caller, FileId(file)).await?, &how, &headers)
+}
+
+/// The content of a file that may be read, or the part of it that is asked for.
+pub(crate) fn answer(door: &Door, stored: StoredFile, how: &How, headers: &HeaderMap) -> Result<Response> {
     let tag = format!("\"{}\"", stored.file.sha256);
-    if is_known(&headers, &tag) {
+    if is_known(headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, safe_headers(&tag)).into_response());
     }
     let FileRef { id, name, bytes, media_type, .. } = stored.file;
-    let wanted = range(&headers, &tag, bytes)?;
+    let wanted = range(headers, &tag, bytes)?;
     let whole = 0..=bytes.saturating_sub(1);
     let (status, part) = match wanted {
         Some(part) => (StatusCode::PARTIAL_CONTENT, part),
@@ -210,7 +220,7 @@ async fn file(
     {
         answer.insert(header::CONTENT_RANGE, value);
     }
-    Ok((status, answer, content(&door, id, part)).into_response())
+    Ok((status, answer, content(door, id, part)).into_response())
 }
 
 /// The small version of a picture, PNG.

@@ -3,7 +3,7 @@
 mod categories;
 mod entries;
 mod feeds;
-mod files;
+pub(crate) mod files;
 mod groups;
 mod import;
 mod invitations;

@@ -1,5 +1,6 @@
 //! What is around every request: its number in the log, its time, the headers of every answer, and a last net for faults of ours.
 
+use crate::addressed;
 use crate::admission::Admission;
 use crate::cors::pages_may;
 use crate::door::Door;
@@ -56,7 +57,11 @@ impl Around {
                 }
             }
         }
-        let unhurried = [(Method::POST, "/api/v1/rooms/{room}/files"), (Method::POST, "/api/v1/admin/import")];
+        let unhurried = [
+            (Method::POST, "/api/v1/rooms/{room}/files"),
+            (Method::POST, "/api/v1/admin/import"),
+            (Method::PUT, addressed::PATH),
+        ];
         let unhurried = unhurried.map(|(method, path)| (method, path.to_owned())).into();
         Self { door, admission: Admission::new(document), plain, unhurried }
     }

@@ -17,7 +17,7 @@ pub(crate) fn whisper(from: PrincipalId, to: PrincipalId, text: &str, ms: i64) -
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let client_id = ClientId(Uuid::from_u128(NEXT.fetch_add(1, Ordering::Relaxed).into()));
     let payload = format!("<message><body>{text}</body></message>");
-    NewDirect { from, to, client_id, at: at(ms), text: text.into(), payload }
+    NewDirect { from, to, client_id, at: at(ms), text: text.into(), payload, files: Vec::new() }
 }
 
 /// Keeps messages that are new.

@@ -1,6 +1,9 @@
 //! Uploaded files.
 
+use super::direct::{CY, whisper};
 use super::support::*;
+use crate::direct::NewDirect;
+use crate::files::NewFile;
 use crate::{Store, StoreError};
 use bytes::Bytes;
 use holdfast_domain::chain::Digest;
@@ -11,8 +14,9 @@ use uuid::Uuid;
 
 pub(crate) async fn a_file_is_seen_when_it_is_complete(store: Arc<dyn Store>) {
     let file = reference(1);
-    store.begin_file(file.id, ROOM, ANA, at(5)).await.unwrap();
-    assert!(matches!(store.begin_file(file.id, ROOM, ANA, at(5)).await, Err(StoreError::Taken { .. })));
+    begin(&*store, file.id, ROOM, at(5)).await;
+    let again = NewFile { id: file.id, room: ROOM, by: ANA, at: at(5), bytes: 1 };
+    assert!(matches!(store.begin_file(again, u64::MAX).await, Err(StoreError::Taken { .. })));
     store.put_chunk(file.id, 1, Bytes::from_static(b"rest")).await.unwrap();
     assert!(store.file(file.id).await.unwrap().is_none());
     assert!(store.chunk(file.id, 1).await.unwrap().is_none());
@@ -40,7 +44,7 @@ pub(crate) async fn a_file_is_seen_when_it_is_complete(store: Arc<dyn Store>) {
 
     let other = reference(2);
     assert!(matches!(store.put_chunk(other.id, 0, Bytes::new()).await, Err(StoreError::Missing { .. })));
-    store.begin_file(other.id, ROOM, ANA, at(6)).await.unwrap();
+    begin(&*store, other.id, ROOM, at(6)).await;
     store.abandon_file(other.id).await.unwrap();
     assert!(matches!(store.finish_file(other, None).await, Err(StoreError::Missing { .. })));
 }
@@ -61,7 +65,7 @@ pub(crate) async fn a_message_takes_its_files(store: Arc<dyn Store>) {
     write(&*store, vec![sent]).await;
 
     let begun = reference(9);
-    store.begin_file(begun.id, ROOM, ANA, at(0)).await.unwrap();
+    begin(&*store, begun.id, ROOM, at(0)).await;
     for (room, files) in [(ROOM, &[3, 1][..]), (OTHER, &[3]), (ROOM, &[9]), (ROOM, &[77]), (ROOM, &[3, 3])] {
         let refused = store.append(vec![draft(room, ANA, with(files))]).await;
         assert!(matches!(refused, Err(StoreError::Missing { .. })), "{refused:?}");
@@ -111,16 +115,82 @@ pub(crate) async fn loose_files_are_swept(store: Arc<dyn Store>) {
         upload(&*store, n, ROOM).await;
     }
     let begun = reference(99);
-    store.begin_file(begun.id, ROOM, ANA, at(99)).await.unwrap();
+    begin(&*store, begun.id, ROOM, at(99)).await;
     store.put_chunk(begun.id, 0, Bytes::from_static(b"x")).await.unwrap();
     let message = Message { text: "see".into(), files: vec![reference(2)], ..Message::default() };
     put(&*store, ROOM, ANA, EntryBody::Message(message)).await;
 
-    assert_eq!(store.sweep_files(at(2)).await.unwrap(), 1);
-    assert_eq!(store.sweep_files(at(1000)).await.unwrap(), 24);
-    assert_eq!(store.sweep_files(at(1000)).await.unwrap(), 0);
+    assert_eq!(store.sweep_files(at(2), at(0)).await.unwrap(), 1);
+    assert_eq!(store.sweep_files(at(1000), at(0)).await.unwrap(), 24);
+    assert_eq!(store.sweep_files(at(1000), at(0)).await.unwrap(), 0);
     assert!(store.file(reference(2).id).await.unwrap().is_some());
     assert!(store.thumbnail(reference(3).id).await.unwrap().is_none());
+}
+
+pub(crate) async fn a_file_of_no_room_goes_with_the_first_message_that_says_it(store: Arc<dyn Store>) {
+    make_rooms(&*store, &[ROOM, OTHER]).await;
+    for n in 1..=5 {
+        upload(&*store, n, RoomId::POOL).await;
+    }
+    let with = |n| EntryBody::Message(Message { text: "see".into(), files: vec![reference(n)], ..Message::default() });
+    let whose = async |n| {
+        let stored = store.file(reference(n).id).await.unwrap().unwrap();
+        (stored.room, stored.message.map(|seq| seq.0))
+    };
+    // In a room it is the room's from then on.
+    let seq = put(&*store, ROOM, ANA, with(1)).await;
+    assert_eq!(whose(1).await, (ROOM, Some(seq.0)));
+    assert_eq!(store.files_in(ROOM, None, 10).await.unwrap().len(), 1);
+    assert!(matches!(store.append(vec![draft(OTHER, ANA, with(1))]).await, Err(StoreError::Missing { .. })));
+
+    // Between two it is theirs, if its author says it and it is nobody's yet.
+    let saying = |from, files: &[u128]| {
+        let files = files.iter().map(|n| reference(*n).id).collect();
+        NewDirect { files, ..whisper(from, BO, "see", 1) }
+    };
+    let kept = store.add_direct(vec![saying(CY, &[2]), saying(ANA, &[1, 2, 3, 77])]).await.unwrap();
+    let id = kept[1].direct().id;
+    assert_eq!([whose(1).await, whose(2).await], [(ROOM, Some(seq.0)), (RoomId::POOL, Some(id))]);
+    store.add_direct(vec![saying(ANA, &[2])]).await.unwrap();
+    assert_eq!(whose(2).await.1, Some(id), "the first that said it has it");
+    assert!(matches!(store.append(vec![draft(ROOM, ANA, with(2))]).await, Err(StoreError::Missing { .. })));
+    assert!(store.files_in(RoomId::POOL, None, 10).await.unwrap().is_empty());
+    store.rebuild().await.unwrap();
+    assert_eq!([whose(1).await, whose(2).await], [(ROOM, Some(seq.0)), (RoomId::POOL, Some(id))]);
+
+    // What nobody said goes later than what was meant for a room.
+    upload(&*store, 9, ROOM).await;
+    begin(&*store, reference(10).id, RoomId::POOL, at(10)).await;
+    assert_eq!(store.sweep_files(at(1000), at(5)).await.unwrap(), 3);
+    assert_eq!(whose(5).await, (RoomId::POOL, None));
+    assert!(store.file(reference(4).id).await.unwrap().is_none());
+    assert_eq!(store.sweep_files(at(1000), at(6)).await.unwrap(), 1);
+    assert!(store.file(reference(2).id).await.unwrap().is_some());
+}
+
+pub(crate) async fn unsent_files_are_bounded(store: Arc<dyn Store>) {
+    make_rooms(&*store, &[ROOM]).await;
+    let begin = async |n, by, room, bytes, most| {
+        store.begin_file(NewFile { id: reference(n).id, room, by, at: at(0), bytes }, most).await.unwrap()
+    };
+    assert!(begin(1, ANA, ROOM, 60, 100).await);
+    assert!(!begin(2, ANA, RoomId::POOL, 41, 100).await);
+    assert!(begin(3, ANA, RoomId::POOL, 40, 100).await && begin(4, BO, ROOM, 100, 100).await);
+    assert!(!begin(5, BO, ROOM, 1, 100).await && !begin(5, CY, ROOM, 101, 100).await);
+    assert_eq!(store.unsent_bytes(ANA).await.unwrap(), 100);
+    // A complete file is as large as it is, and one that went with a message is no concern of this.
+    store.put_chunk(reference(1).id, 0, Bytes::from_static(b"begin-rest")).await.unwrap();
+    store.finish_file(reference(1), None).await.unwrap();
+    assert_eq!(store.unsent_bytes(ANA).await.unwrap(), 50);
+    put(&*store, ROOM, ANA, EntryBody::Message(Message { files: vec![reference(1)], ..Message::default() })).await;
+    assert_eq!(store.unsent_bytes(ANA).await.unwrap(), 40);
+    assert_eq!(store.unsent_bytes(CY).await.unwrap(), 0);
+}
+
+pub(crate) async fn addresses_have_a_key(store: Arc<dyn Store>) {
+    let key = store.address_key().await.unwrap();
+    assert_eq!(store.address_key().await.unwrap(), key);
+    assert!(key.iter().filter(|byte| **byte == 0).count() < 8, "{key:?}");
 }
 
 fn reference(n: u128) -> FileRef {
@@ -139,7 +209,7 @@ fn reference(n: u128) -> FileRef {
 /// A complete file, uploaded `n` milliseconds after the start.
 async fn upload(store: &dyn Store, n: u128, room: RoomId) {
     let file = reference(n);
-    store.begin_file(file.id, room, ANA, at(i64::try_from(n).unwrap())).await.unwrap();
+    begin(store, file.id, room, at(i64::try_from(n).unwrap())).await;
     store.put_chunk(file.id, 0, Bytes::from_static(b"begin-rest")).await.unwrap();
     store.finish_file(file, Some(Bytes::from_static(b"small"))).await.unwrap();
 }

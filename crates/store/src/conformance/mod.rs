@@ -106,6 +106,9 @@ macro_rules! conformance {
                 a_message_takes_its_files
                 files_go_with_what_is_erased
                 loose_files_are_swept
+                a_file_of_no_room_goes_with_the_first_message_that_says_it
+                unsent_files_are_bounded
+                addresses_have_a_key
             }
             maintenance {
                 facts_are_told

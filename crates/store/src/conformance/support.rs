@@ -1,6 +1,7 @@
 //! Short ways to say what the cases do all the time.
 
 use crate::Store;
+use crate::files::NewFile;
 use crate::log::{Appended, Draft, From, Remember, Row};
 use holdfast_domain::chain::{Fault, Verifier};
 use holdfast_domain::entry::{Edit, Message, Put, Removal};
@@ -8,7 +9,7 @@ use holdfast_domain::name::{DisplayName, Login, Name};
 use holdfast_domain::principal::UserKind;
 use holdfast_domain::room::{Invitations, Privacy, Role, RoleChange, RoomType};
 use holdfast_domain::{
-    Category, CategoryId, ClientId, Entry, EntryBody, Group, PrincipalId, Room, RoomId, Seq, Time, User,
+    Category, CategoryId, ClientId, Entry, EntryBody, FileId, Group, PrincipalId, Room, RoomId, Seq, Time, User,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
@@ -199,4 +200,10 @@ pub(crate) async fn everything(store: &dyn Store) -> String {
         all += &format!("{:?}\n", hits.found.iter().map(|f| (f.row.entry.room, f.row.entry.seq)).collect::<Vec<_>>());
     }
     all
+}
+
+/// A file of Ana's that begins, and may take a byte.
+pub(crate) async fn begin(store: &dyn Store, id: FileId, room: RoomId, at: Time) {
+    let new = NewFile { id, room, by: ANA, at, bytes: 1 };
+    assert!(store.begin_file(new, u64::MAX).await.unwrap());
 }

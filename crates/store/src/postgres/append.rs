@@ -64,7 +64,8 @@ const WRITE: &str = "WITH written AS (INSERT INTO entry (room, seq, at, author, 
     FROM unnest($12::bigint[], $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[])
          u (room, seq, hash, at, messages, last_message_at)
     WHERE h.room = u.room";
-const TAKE_FILES: &str = "UPDATE file SET seq = $3 WHERE id = $1 AND room = $2 AND seq IS NULL AND ref IS NOT NULL";
+const TAKE_FILES: &str =
+    "UPDATE file SET seq = $3, room = $2 WHERE id = $1 AND room IN ($2, 0) AND seq IS NULL AND ref IS NOT NULL";
 /// Writes something that changes nothing, so that the commit waits for the mirror: an entry that is there already may not be on it yet.
 const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'holdfast', '')";
 

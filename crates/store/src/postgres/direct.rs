@@ -6,6 +6,7 @@
 
 use super::append::{EPOCH, barrier};
 use super::error::{Work, corrupt};
+use super::files::take_said;
 use super::session::{Params, Session};
 use super::{Inner, PostgresStore};
 use crate::direct::{Direct, DirectAppended, DirectMessages, DirectPage, DirectQuery, NewDirect};
@@ -166,6 +167,7 @@ async fn add(inner: &Inner, session: &Session, new: Vec<NewDirect>) -> Work<Vec<
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
         [&ids, &senders, &recipients, &client_ids, &ats, &texts, &payloads, &end.id, &last_at];
     session.execute(ADD, &values).await?;
+    take_said(session, &rows).await?;
     Ok(answers)
 }
 

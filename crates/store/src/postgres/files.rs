@@ -3,14 +3,16 @@
 use super::PostgresStore;
 use super::error::{Fail, Work, corrupt, missing, taken};
 use super::session::Session;
-use crate::Result;
-use crate::files::{Files, StoredFile};
+use crate::files::{Files, NewFile, StoredFile};
+use crate::numbering::NewRow;
+use crate::{Result, StoreError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use holdfast_domain::entry::FileRef;
 use holdfast_domain::{FileId, PrincipalId, RoomId, Seq, Time};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 /// Files that one statement sweeps: they can be large, and posts come in between.
 const SWEEP_AT_ONCE: i64 = 10;
@@ -23,13 +25,26 @@ macro_rules! file_columns {
 
 #[async_trait]
 impl Files for PostgresStore {
-    async fn begin_file(&self, id: FileId, room: RoomId, by: PrincipalId, at: Time) -> Result<()> {
-        const SQL: &str = "INSERT INTO file (id, room, by, at) VALUES ($1, $2, $3, $4)";
-        let values: super::session::Params<'_> = &[&id.0, &room.0, &by.0, &at.millis()];
+    async fn begin_file(&self, new: NewFile, most: u64) -> Result<bool> {
+        const SQL: &str =
+            "INSERT INTO file (id, room, by, at, bytes) SELECT $1::uuid, $2::bigint, $3::bigint, $4::bigint, $5::bigint
+            WHERE (SELECT coalesce(sum(bytes), 0) FROM file WHERE by = $3 AND seq IS NULL) <= $6::bigint RETURNING no";
+        let NewFile { id, room, by, at, bytes } = new;
+        let Some(rest) = most.checked_sub(bytes) else { return Ok(false) };
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let values: super::session::Params<'_> = &[&id.0, &room.0, &by.0, &at.millis(), &number(bytes), &number(rest)];
         match self.inner.sessions.write_one("beginning a file", SQL, values).await? {
-            Ok(_) => Ok(()),
+            Ok(row) => Ok(row.is_some()),
             Err(_) => Err(taken(format!("the file number {id}"))),
         }
+    }
+
+    async fn unsent_bytes(&self, by: PrincipalId) -> Result<u64> {
+        const DOING: &str = "adding up unsent files";
+        const SQL: &str = "SELECT coalesce(sum(bytes), 0)::bigint FROM file WHERE by = $1 AND seq IS NULL";
+        let row = self.inner.sessions.one(DOING, SQL, &[&by.0]).await?;
+        let bytes: Option<i64> = row.map(|r| r.try_get(0)).transpose().map_err(|e| Fail::Sql(e).while_doing(DOING))?;
+        Ok(bytes.unwrap_or(0).unsigned_abs())
     }
 
     async fn put_chunk(&self, id: FileId, index: u32, bytes: Bytes) -> Result<()> {
@@ -77,6 +92,9 @@ impl Files for PostgresStore {
     }
 
     async fn files_in(&self, room: RoomId, before: Option<Seq>, limit: usize) -> Result<Vec<StoredFile>> {
+        if room == RoomId::POOL {
+            return Ok(Vec::new());
+        }
         const DOING: &str = "listing the files of a room";
         const SQL: &str = concat!(
             file_columns!(),
@@ -89,12 +107,12 @@ impl Files for PostgresStore {
         rows.iter().map(read_file).collect::<Work<_>>().map_err(|e| e.while_doing(DOING))
     }
 
-    async fn sweep_files(&self, before: Time) -> Result<u64> {
-        const SQL: &str =
-            "DELETE FROM file WHERE no = ANY(ARRAY(SELECT no FROM file WHERE seq IS NULL AND at < $1 LIMIT $2))";
+    async fn sweep_files(&self, before: Time, of_no_room: Time) -> Result<u64> {
+        const SQL: &str = "DELETE FROM file WHERE no = ANY(ARRAY(SELECT no FROM file
+            WHERE seq IS NULL AND at < $1 AND (room <> 0 OR ref IS NULL OR at < $2) LIMIT $3))";
         let mut swept = 0;
         loop {
-            let values: super::session::Params<'_> = &[&before.millis(), &SWEEP_AT_ONCE];
+            let values: super::session::Params<'_> = &[&before.millis(), &of_no_room.millis(), &SWEEP_AT_ONCE];
             let n = self.inner.sessions.execute("sweeping files", SQL, values).await?;
             swept += n;
             if n < SWEEP_AT_ONCE.unsigned_abs() {
@@ -102,13 +120,32 @@ impl Files for PostgresStore {
             }
         }
     }
+
+    async fn address_key(&self) -> Result<[u8; 32]> {
+        const DOING: &str = "reading the key of files' addresses";
+        const SQL: &str = "SELECT value FROM secret WHERE what = 'files'";
+        let key = blob(self.inner.sessions.find_one(DOING, SQL, &[]).await?, DOING)?;
+        let key = key.and_then(|value| value[..].try_into().ok());
+        key.ok_or_else(|| StoreError::Corrupt { what: "the key of files' addresses is not there".into() })
+    }
+}
+
+/// Gives messages between two people the files of their authors that they say the addresses of, if no message has them yet.
+pub(super) async fn take_said(s: &Session, rows: &[NewRow]) -> Work<()> {
+    const SQL: &str = "UPDATE file SET seq = $3
+        WHERE id = ANY($1) AND by = $2 AND room = 0 AND seq IS NULL AND ref IS NOT NULL";
+    for NewRow { direct, files, .. } in rows.iter().filter(|row| !row.files.is_empty()) {
+        let files: Vec<Uuid> = files.iter().map(|file| file.0).collect();
+        s.execute(SQL, &[&files, &direct.from.0, &direct.id]).await?;
+    }
+    Ok(())
 }
 
 async fn finish(s: &Session, file: &FileRef, thumbnail: Option<Bytes>) -> Work<()> {
     const BEGUN: &str = "SELECT no FROM file WHERE id = $1 AND ref IS NULL FOR UPDATE";
     const PARTS: &str = "SELECT count(*), coalesce(max(i) + 1, 0), coalesce(sum(length(bytes)), 0)::bigint
                          FROM chunk WHERE file = $1";
-    const FINISH: &str = "UPDATE file SET ref = $2 WHERE no = $1";
+    const FINISH: &str = "UPDATE file SET ref = $2, bytes = $3 WHERE no = $1";
     const THUMBNAIL: &str = "INSERT INTO thumbnail (file, bytes) VALUES ($1, $2)
                              ON CONFLICT (file) DO UPDATE SET bytes = excluded.bytes";
     let begun = s.one(BEGUN, &[&file.id.0]).await?;
@@ -119,7 +156,7 @@ async fn finish(s: &Session, file: &FileRef, thumbnail: Option<Bytes>) -> Work<(
         return Err(missing(format!("a part of the file “{}”", file.name)).into());
     }
     let json = serde_json::to_string(file).map_err(|e| corrupt(format!("a file: {e}")))?;
-    s.execute(FINISH, &[&no, &json]).await?;
+    s.execute(FINISH, &[&no, &json, &bytes]).await?;
     if let Some(bytes) = thumbnail {
         s.execute(THUMBNAIL, &[&no, &&bytes[..]]).await?;
     }

@@ -27,7 +27,7 @@ pub(super) async fn rebuild(s: &Session) -> Work<()> {
     // Who fills the search index takes what is emptied here in another order.
     s.one(ERASING, &[]).await?;
     s.batch(
-        "DELETE FROM amendment; DELETE FROM edit; DELETE FROM mention; UPDATE file SET seq = NULL;
+        "DELETE FROM amendment; DELETE FROM edit; DELETE FROM mention; UPDATE file SET seq = NULL WHERE room <> 0;
          DELETE FROM search_block; DELETE FROM search_through; DELETE FROM search_again;",
     )
     .await?;

@@ -255,7 +255,8 @@ pub(super) fn find_sent(
 
 /// Gives a message the files that it names.
 fn take_files(conn: &Connection, room: RoomId, seq: Seq, files: &[FileRef]) -> Work<()> {
-    const SQL: &str = "UPDATE file SET seq = ?3 WHERE id = ?1 AND room = ?2 AND seq IS NULL AND ref IS NOT NULL";
+    const SQL: &str =
+        "UPDATE file SET seq = ?3, room = ?2 WHERE id = ?1 AND room IN (?2, 0) AND seq IS NULL AND ref IS NOT NULL";
     for file in files {
         if conn.prepare_cached(SQL)?.execute(params![file.id.0.as_bytes(), room.0, seq.0])? != 1 {
             return Err(missing(format!("the file “{}”", file.name)).into());

@@ -2,6 +2,7 @@
 
 use super::SqliteStore;
 use super::error::Work;
+use super::files::take_said;
 use crate::Result;
 use crate::direct::{Direct, DirectAppended, DirectMessages, DirectPage, DirectQuery, NewDirect};
 use crate::numbering::{End, NewRow};
@@ -124,9 +125,10 @@ fn add(conn: &Connection, new: Vec<NewDirect>) -> Work<Vec<DirectAppended>> {
     }
     let (answers, rows) = end.number(new, before);
     let mut insert = conn.prepare_cached(ADD)?;
-    for NewRow { direct: d, client_id, text } in rows {
+    for NewRow { direct: d, client_id, text, files } in rows {
         let client_id = &client_id.0.as_bytes()[..];
         insert.execute(params![d.id, d.from.0, d.to.0, client_id, d.at.millis(), text, d.payload])?;
+        take_said(conn, d.from, d.id, &files)?;
     }
     conn.prepare_cached(MOVE_HEAD)?.execute([end.id, end.at.millis()])?;
     Ok(answers)

@@ -3,7 +3,7 @@
 use super::SqliteStore;
 use super::error::{Work, corrupt, is_taken, missing, taken};
 use crate::Result;
-use crate::files::{Files, StoredFile};
+use crate::files::{Files, NewFile, StoredFile};
 use async_trait::async_trait;
 use bytes::Bytes;
 use holdfast_domain::entry::FileRef;
@@ -13,6 +13,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// Files that one transaction sweeps: they can be large, and posts come in between.
 const SWEEP_AT_ONCE: i64 = 10;
 
+pub(super) const UNSENT: &str = "SELECT coalesce(sum(bytes), 0) FROM file WHERE by = ?1 AND seq IS NULL";
+
 macro_rules! file_columns {
     () => {
         "SELECT f.room, f.by, f.at, f.seq, f.ref FROM file f "
@@ -21,17 +23,26 @@ macro_rules! file_columns {
 
 #[async_trait]
 impl Files for SqliteStore {
-    async fn begin_file(&self, id: FileId, room: RoomId, by: PrincipalId, at: Time) -> Result<()> {
-        const SQL: &str = "INSERT INTO file (id, room, by, at) VALUES (?1, ?2, ?3, ?4)";
+    async fn begin_file(&self, new: NewFile, most: u64) -> Result<bool> {
+        const SQL: &str = "INSERT INTO file (id, room, by, at, bytes) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let NewFile { id, room, by, at, bytes } = new;
         self.threads
             .write("beginning a file", move |tx| {
-                match tx.prepare_cached(SQL)?.execute(params![id.0.as_bytes(), room.0, by.0, at.millis()]) {
-                    Ok(_) => Ok(()),
+                if unsent(tx, by)?.saturating_add(bytes) > most {
+                    return Ok(false);
+                }
+                let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+                match tx.prepare_cached(SQL)?.execute(params![id.0.as_bytes(), room.0, by.0, at.millis(), bytes]) {
+                    Ok(_) => Ok(true),
                     Err(e) if is_taken(&e) => Err(taken(format!("the file number {id}")).into()),
                     Err(e) => Err(e.into()),
                 }
             })
             .await
+    }
+
+    async fn unsent_bytes(&self, by: PrincipalId) -> Result<u64> {
+        self.threads.read("adding up unsent files", move |tx, _| unsent(tx, by)).await
     }
 
     async fn put_chunk(&self, id: FileId, index: u32, bytes: Bytes) -> Result<()> {
@@ -48,7 +59,7 @@ impl Files for SqliteStore {
     async fn finish_file(&self, file: FileRef, thumbnail: Option<Bytes>) -> Result<()> {
         const PARTS: &str =
             "SELECT count(*), coalesce(max(i) + 1, 0), coalesce(sum(length(bytes)), 0) FROM chunk WHERE file = ?1";
-        const FINISH: &str = "UPDATE file SET ref = ?2 WHERE no = ?1";
+        const FINISH: &str = "UPDATE file SET ref = ?2, bytes = ?3 WHERE no = ?1";
         const THUMBNAIL: &str = "INSERT OR REPLACE INTO thumbnail (file, bytes) VALUES (?1, ?2)";
         self.threads
             .write("completing a file", move |tx| {
@@ -59,7 +70,7 @@ impl Files for SqliteStore {
                     return Err(missing(format!("a part of the file “{}”", file.name)).into());
                 }
                 let json = serde_json::to_string(&file).map_err(|e| corrupt(format!("a file: {e}")))?;
-                tx.prepare_cached(FINISH)?.execute(params![no, json])?;
+                tx.prepare_cached(FINISH)?.execute(params![no, json, bytes])?;
                 if let Some(bytes) = thumbnail {
                     tx.prepare_cached(THUMBNAIL)?.execute(params![no, &bytes[..]])?;
                 }
@@ -104,6 +115,9 @@ impl Files for SqliteStore {
     }
 
     async fn files_in(&self, room: RoomId, before: Option<Seq>, limit: usize) -> Result<Vec<StoredFile>> {
+        if room == RoomId::POOL {
+            return Ok(Vec::new());
+        }
         const SQL: &str = concat!(
             file_columns!(),
             "LEFT JOIN amendment a ON a.id = (f.room << 36 | f.seq)
@@ -123,14 +137,15 @@ impl Files for SqliteStore {
             .await
     }
 
-    async fn sweep_files(&self, before: Time) -> Result<u64> {
-        const SQL: &str = "DELETE FROM file WHERE no IN (SELECT no FROM file WHERE seq IS NULL AND at < ?1 LIMIT ?2)";
+    async fn sweep_files(&self, before: Time, of_no_room: Time) -> Result<u64> {
+        const SQL: &str = "DELETE FROM file WHERE no IN (SELECT no FROM file
+            WHERE seq IS NULL AND at < ?1 AND (room <> 0 OR ref IS NULL OR at < ?2) LIMIT ?3)";
         let mut swept = 0;
         loop {
             let n = self
                 .threads
                 .write("sweeping files", move |tx| {
-                    Ok(tx.prepare_cached(SQL)?.execute([before.millis(), SWEEP_AT_ONCE])? as u64)
+                    Ok(tx.prepare_cached(SQL)?.execute([before.millis(), of_no_room.millis(), SWEEP_AT_ONCE])? as u64)
                 })
                 .await?;
             swept += n;
@@ -139,6 +154,31 @@ impl Files for SqliteStore {
             }
         }
     }
+
+    async fn address_key(&self) -> Result<[u8; 32]> {
+        const SQL: &str = "SELECT value FROM secret WHERE what = 'files'";
+        self.threads
+            .read("reading the key of files' addresses", move |tx, _| {
+                let key = blob(tx, SQL, [])?.and_then(|value| value[..].try_into().ok());
+                key.ok_or_else(|| corrupt("the key of files' addresses is not there").into())
+            })
+            .await
+    }
+}
+
+/// Gives a message between two people the files of its author that it says the addresses of, if no message has them yet.
+pub(super) fn take_said(conn: &Connection, by: PrincipalId, id: i64, files: &[FileId]) -> Work<()> {
+    const SQL: &str =
+        "UPDATE file SET seq = ?3 WHERE id = ?1 AND by = ?2 AND room = 0 AND seq IS NULL AND ref IS NOT NULL";
+    for file in files {
+        conn.prepare_cached(SQL)?.execute(params![file.0.as_bytes(), by.0, id])?;
+    }
+    Ok(())
+}
+
+fn unsent(conn: &Connection, by: PrincipalId) -> Work<u64> {
+    let bytes: i64 = conn.prepare_cached(UNSENT)?.query_row([by.0], |r| r.get(0))?;
+    Ok(bytes.unsigned_abs())
 }
 
 /// The row of a file that was begun and is not complete.

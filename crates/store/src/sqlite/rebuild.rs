@@ -22,7 +22,7 @@ pub(super) fn rebuild(tx: &Transaction<'_>) -> Work<()> {
 fn walk_all(tx: &Transaction<'_>) -> Work<()> {
     directory::clear(tx)?;
     tx.execute_batch(
-        "DELETE FROM room_head; DELETE FROM amendment; DELETE FROM edit; DELETE FROM mention; UPDATE file SET seq = NULL;",
+        "DELETE FROM room_head; DELETE FROM amendment; DELETE FROM edit; DELETE FROM mention; UPDATE file SET seq = NULL WHERE room <> 0;",
     )?;
     let mut walk = Walk { conn: tx, directory: Directory::new(), deleted: BTreeSet::new(), end: None };
     let mut after = -1;

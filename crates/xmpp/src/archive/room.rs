@@ -1,6 +1,7 @@
 //! A room's archive: its log, as far as clients have use for it.
 
 use super::query::{self, Asked, Found};
+use crate::files::Files;
 use crate::muc::entry::{parse_stanza_id, stanza_id, stanzas};
 use crate::muc::saying::{find, unknown};
 use crate::session::Session;
@@ -102,7 +103,7 @@ impl Session {
             let (first, last) = (first.entry.seq, last.entry.seq);
             let within = |view: &&EntryView| view.entry.seq > low && view.entry.seq < high;
             let wanted = page.entries.iter().filter(within).filter(|v| author.is_none_or(|a| v.entry.author == a));
-            let mut made: Vec<_> = wanted.filter_map(|view| archived(jid, view)).collect();
+            let mut made: Vec<_> = wanted.filter_map(|view| archived(jid, self.door.files(), view)).collect();
             if asked.backwards {
                 made.reverse();
                 complete |= first.0 <= low.0 + 1;
@@ -127,7 +128,7 @@ impl Session {
         for id in &asked.ids {
             let seq = find(&self.door.chat, &self.caller, room, id).await?;
             let (view, _) = self.door.chat.entry(&self.caller, room, seq).await?;
-            messages.extend(archived(jid, &view));
+            messages.extend(archived(jid, self.door.files(), &view));
         }
         Ok(Found { messages, complete: true, count: None })
     }
@@ -159,7 +160,8 @@ impl Session {
             limit: asked.most,
         };
         let page = self.door.chat.search(&self.caller, request).await?;
-        let mut messages: Vec<_> = page.hits.iter().filter_map(|hit| archived(jid, &hit.view)).collect();
+        let mut messages: Vec<_> =
+            page.hits.iter().filter_map(|hit| archived(jid, self.door.files(), &hit.view)).collect();
         messages.reverse();
         Ok(Found { messages, complete: page.next.is_none(), count: None })
     }
@@ -184,7 +186,7 @@ impl Session {
 }
 
 /// An entry as the archive tells it.
-fn archived(jid: &str, view: &EntryView) -> Option<(String, Time, El)> {
-    let message = stanzas(jid, view).into_iter().next()?;
+fn archived(jid: &str, files: Files<'_>, view: &EntryView) -> Option<(String, Time, El)> {
+    let message = stanzas(jid, files, view).into_iter().next()?;
     Some((stanza_id(view.entry.seq, &view.entry.mark()), view.entry.shown_at(), message))
 }

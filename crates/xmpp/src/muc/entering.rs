@@ -226,7 +226,7 @@ impl Session {
                     enough = true;
                     break;
                 }
-                for stanza in stanzas(jid, view).into_iter().rev() {
+                for stanza in stanzas(jid, self.door.files(), view).into_iter().rev() {
                     let delay = El::of(ns::DELAY, "delay").attr("from", jid).attr("stamp", at);
                     let stanza = stanza.child(delay);
                     chars += stanza.to_string().chars().count();

@@ -1,10 +1,11 @@
 //! Entries of a room's log as stanzas: pure, and the same live and from the archive.
 
 use super::presence::{occupant_id, statuses};
+use crate::files::Files;
 use crate::ns;
 use crate::xml::El;
 use holdfast_chat::view::{EntryView, Person, RemovedView};
-use holdfast_domain::entry::{EntryBody, FileRef, Message, Removal, Stanza};
+use holdfast_domain::entry::{EntryBody, Message, Removal, Stanza};
 use holdfast_domain::{Entry, RoomId, Seq};
 use holdfast_store::log::Gone;
 
@@ -31,6 +32,7 @@ struct Said<'a> {
     room: &'a str,
     entry: &'a Entry,
     author: &'a Person,
+    files: Files<'a>,
 }
 
 impl Said<'_> {
@@ -52,8 +54,8 @@ impl Said<'_> {
 
 /// What clients are told of an entry, a stanza each; nothing for what they have no use for. `room` is the room's address, `jid` makes one of a
 /// person's name.
-pub(crate) fn stanzas(room: &str, view: &EntryView) -> Vec<El> {
-    let said = Said { room, entry: &view.entry, author: &view.author };
+pub(crate) fn stanzas(room: &str, files: Files<'_>, view: &EntryView) -> Vec<El> {
+    let said = Said { room, entry: &view.entry, author: &view.author, files };
     if let Some(removed) = &view.removed {
         return vec![tombstone(&said, removed)];
     }
@@ -87,12 +89,10 @@ fn message(said: &Said<'_>, message: &Message) -> El {
     if message.action {
         body = format!("/me {body}");
     }
-    for file in &message.files {
-        body.push_str(&named(file, body.is_empty()));
-    }
     let elements = stanza.map(|s| s.elements.as_str()).unwrap_or_default();
+    let (body, of_files, elements) = said.files.told(body, message, elements);
     let alert = message.alert.then(|| El::of("urn:xmpp:attention:0", "attention"));
-    said.begin(stanza).field("body", body).children(alert).raw(elements)
+    said.begin(stanza).field("body", body).children(alert).children(of_files).raw(&elements)
 }
 
 /// A story's title stands above it.
@@ -101,11 +101,6 @@ fn titled(title: Option<&str>, text: &str) -> String {
         Some(title) => format!("{title}\n\n{text}"),
         None => text.to_owned(),
     }
-}
-
-fn named(file: &FileRef, first: bool) -> String {
-    let line = if first { "" } else { "\n" };
-    format!("{line}[{} ({} bytes)]", file.name, file.bytes)
 }
 
 /// Messages that a moderator took out of sight (XEP-0425), a stanza each.

@@ -68,7 +68,9 @@ impl Session {
     /// What there is at the server.
     pub(super) fn server_items(&self) -> El {
         let rooms = El::new("item").attr("jid", &self.door.domains.rooms).attr("name", "Rooms");
-        El::of(ns::DISCO_ITEMS, "query").child(rooms)
+        let uploads = self.door.domains.uploads.as_ref().filter(|_| self.door.files_base().is_some());
+        let uploads = uploads.map(|jid| El::new("item").attr("jid", jid).attr("name", "HTTP File Upload"));
+        El::of(ns::DISCO_ITEMS, "query").child(rooms).children(uploads)
     }
 
     /// What an account is.
@@ -80,6 +82,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::UPLOADS;
     use crate::muc::info::{ROOM, SERVICE};
     use std::collections::BTreeSet;
 
@@ -111,12 +114,13 @@ mod tests {
         (ns::MESSAGE_RETRACT_TOMBSTONE, "0424"),
         (ns::MESSAGE_MODERATE, "0425"),
         (ns::SASL_CB_TYPES, "0440"),
+        (ns::HTTP_UPLOAD, "0363"),
         (ns::LIMITS, "0478"),
     ];
     /// Extensions that nothing announces.
     const SILENT: &[&str] = &[
-        "0004", "0012", "0048", "0085", "0106", "0115", "0156", "0160", "0163", "0203", "0223", "0224", "0249", "0297",
-        "0308", "0333", "0334", "0368", "0431", "0444", "0490",
+        "0004", "0012", "0048", "0066", "0085", "0106", "0115", "0156", "0160", "0163", "0203", "0223", "0224", "0249",
+        "0297", "0308", "0333", "0334", "0368", "0431", "0444", "0490",
     ];
 
     fn extension(feature: &str) -> &'static str {
@@ -147,7 +151,7 @@ mod tests {
         let doap = versions(&text("holdfast.doap"), "extensions/xep-", "<xmpp:version>", "<");
         assert_eq!(page, doap);
         let stream = [ns::SM_3, ns::CSI_0, ns::SASL_CB_TYPES, ns::LIMITS];
-        let announced = [SERVER, ACCOUNT, SERVICE, ROOM, &stream[..]].concat();
+        let announced = [SERVER, ACCOUNT, SERVICE, ROOM, UPLOADS, &stream[..]].concat();
         assert!(FEATURES.iter().all(|(feature, _)| announced.contains(feature)), "something is announced no more");
         let spoken: BTreeSet<&str> = announced.into_iter().map(extension).chain(SILENT.iter().copied()).collect();
         assert_eq!(page.iter().map(|(number, _)| number.as_str()).collect::<BTreeSet<_>>(), spoken);

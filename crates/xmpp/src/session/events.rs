@@ -72,13 +72,13 @@ impl Session {
             }
             // A removal may be of many, and is rare.
             Some(EntryBody::Removal(_)) => {
-                for stanza in stanzas(jid, view) {
+                for stanza in stanzas(jid, self.door.files(), view) {
                     self.tell(stanza);
                 }
             }
             _ => {
                 let bytes = shared.encoded(Wire::Xmpp, |_| {
-                    stanzas(jid, view).into_iter().next().map_or_else(Bytes::new, Bytes::from)
+                    stanzas(jid, self.door.files(), view).into_iter().next().map_or_else(Bytes::new, Bytes::from)
                 });
                 if !bytes.is_empty() {
                     self.push(Out::Stanza(bytes));

@@ -42,7 +42,9 @@ impl Session {
             Target::Room(room, _, None) => self.aside(room, &element).await,
             Target::Person(Some(who), resource) => self.speak_to(who, resource.as_deref(), &element).await,
             Target::Person(None, _) => self.refuse("message", &element, &StanzaError::unavailable()),
-            Target::Server | Target::Rooms => self.refuse("message", &element, &StanzaError::unavailable()),
+            Target::Server | Target::Rooms | Target::Uploads => {
+                self.refuse("message", &element, &StanzaError::unavailable())
+            }
             Target::Elsewhere => {
                 let why = "this server speaks to no others";
                 self.refuse("message", &element, &StanzaError::cancel("remote-server-not-found").because(why));
@@ -111,6 +113,7 @@ impl Session {
         let answer = match self.target(element) {
             Ok(Target::Server) => self.ask_server(&iq).await,
             Ok(Target::Rooms) => self.ask_rooms(&iq).await,
+            Ok(Target::Uploads) => self.ask_uploads(&iq).await,
             Ok(Target::Room(room, _, None)) => self.ask_room(room, &iq).await,
             Ok(Target::Room(room, _, Some(nick))) => match self.ask_occupant(room, &nick, &iq, element) {
                 Some(answer) => answer,

@@ -97,7 +97,7 @@ async fn fill(store: &dyn Store) {
     let gone = put(store, ROOM, ANA, say("secret")).await;
     put(store, ROOM, ANA, remove(&[gone], true)).await;
     let file = file_ref();
-    store.begin_file(FILE, ROOM, ANA, at(1)).await.unwrap();
+    begin(store, FILE, ROOM, at(1)).await;
     store.put_chunk(FILE, 0, Bytes::from_static(b"abc")).await.unwrap();
     store.finish_file(file.clone(), Some(Bytes::from_static(b"small"))).await.unwrap();
     put(store, ROOM, ANA, EntryBody::Message(Message { files: vec![file], ..Message::default() })).await;

@@ -77,7 +77,7 @@ async fn tell(store: &SqliteStore, messages: usize) -> Seq {
         height: None,
         thumbnail: false,
     };
-    store.begin_file(file.id, ROOM, ANA, at(0)).await.unwrap();
+    begin(store, file.id, ROOM, at(0)).await;
     store.put_chunk(file.id, 0, Bytes::from(SECRET.repeat(1000))).await.unwrap();
     store.finish_file(file.clone(), None).await.unwrap();
     let text = format!("it is {SECRET}");

@@ -185,7 +185,7 @@ async fn the_write_ahead_log_does_not_grow_without_end() {
 /// Keeps so many megabytes of a file.
 async fn fill(store: &SqliteStore, megabytes: u32) {
     let id = FileId(uuid::Uuid::from_u128(1));
-    store.begin_file(id, ROOM, ANA, at(0)).await.unwrap();
+    begin(store, id, ROOM, at(0)).await;
     for i in 0..megabytes {
         store.put_chunk(id, i, Bytes::from(vec![7; 1 << 20])).await.unwrap();
     }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::conformance::support::*;
-use crate::sqlite::direct;
 use crate::sqlite::row::row_columns;
+use crate::sqlite::{direct, files};
 use rusqlite::StatementStatus;
 
 #[tokio::test]
@@ -17,7 +17,8 @@ async fn frequent_questions_walk_no_table() {
         "SELECT shown_at, room, seq FROM mention WHERE user = 1 AND (shown_at, room, seq) < (2, 3, 4)
          ORDER BY shown_at DESC, room DESC, seq DESC",
         "SELECT count(*) FROM mention WHERE user = 1 AND room = 2 AND seq > 3",
-        "SELECT no FROM file WHERE seq IS NULL AND at < 1 LIMIT 10",
+        "SELECT no FROM file WHERE seq IS NULL AND at < 1 AND (room <> 0 OR ref IS NULL OR at < 2) LIMIT 10",
+        files::UNSENT,
         "SELECT room, author, client_id FROM sent WHERE at < 1 LIMIT 10",
         "SELECT id FROM item WHERE node = 'x' AND owner = 1 ORDER BY position",
         "SELECT owner, id FROM item WHERE node = 'x' ORDER BY owner, position",
