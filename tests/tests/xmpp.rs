@@ -55,6 +55,8 @@ scenarios! {
         a_broken_connection_goes_on,
         wrong_passwords,
         every_way_to_sign_in,
+        administration_by_commands,
+        ones_own_password_by_command,
     }
     hostile {
         before_signing_in,

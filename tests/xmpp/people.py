@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import json
 import uuid
 
-from client import Client, ET, IqError, PASSWORD, error_of, results, run, stanza_id
+from client import Client, ET, IqError, PASSWORD, Web, error_of, results, run, stanza_id
 
 MAM = "urn:xmpp:mam:2"
 PUBSUB = "http://jabber.org/protocol/pubsub"
@@ -236,6 +237,124 @@ async def wrong_passwords(server):
     assert nobody.failed.done()
 
 
+COMMANDS = "http://jabber.org/protocol/commands"
+ADMIN = "http://jabber.org/protocol/admin"
+
+
+async def command(client, node, action=None, session=None, **fields):
+    """Asks for a command; answers the command element. `fields`: what is filled in."""
+    values = lambda v: "".join(f"<value>{one}</value>" for one in ([v] if isinstance(v, str) else v))
+    form = "".join(f"<field var='{k.replace('__', '-')}'>{values(v)}</field>" for k, v in fields.items())
+    x = f"<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>{ADMIN}</value></field>{form}</x>" if fields else ""
+    more = (f" action='{action}'" if action else "") + (f" sessionid='{session}'" if session else "")
+    return await client.ask(client.where.domain, f"<command xmlns='{COMMANDS}' node='{node}'{more}>{x}</command>", "set")
+
+
+def found(answer, var):
+    return [v.text for f in answer.iter("{jabber:x:data}field") if f.get("var") == var for v in f]
+
+
+async def condition(awaitable):
+    try:
+        await awaitable
+    except IqError as error:
+        return error.condition
+    raise AssertionError("was not refused")
+
+
+async def administration_by_commands(server):
+    root = await server.client("root")
+    features = await root.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    assert COMMANDS in {f.get("var") for f in features}
+    items = await root.ask(server.domain, f"<query xmlns='http://jabber.org/protocol/disco#items' node='{COMMANDS}'/>")
+    nodes = [i.get("node") for i in items]
+    assert f"{ADMIN}#add-user" in nodes and "change-password" in nodes, nodes
+    info = await root.ask(server.domain, f"<query xmlns='http://jabber.org/protocol/disco#info' node='{ADMIN}#add-user'/>")
+    assert info[0].get("type") == "command-node" and info.get("node") == f"{ADMIN}#add-user"
+
+    # A form first, with a session that goes on; it can be broken off.
+    begun = await command(root, f"{ADMIN}#add-user")
+    assert begun.get("status") == "executing" and begun.find(f"{{{COMMANDS}}}actions").get("execute") == "complete"
+    assert "accountjid" in {f.get("var") for f in begun.iter("{jabber:x:data}field")}
+    ended = await command(root, f"{ADMIN}#add-user", "cancel", begun.get("sessionid"))
+    assert ended.get("status") == "canceled"
+    assert await condition(command(root, f"{ADMIN}#add-user", "next", begun.get("sessionid"))) == "bad-request"
+    assert await condition(command(root, f"{ADMIN}#add-user", "dance")) == "bad-request"
+    assert await condition(command(root, f"{ADMIN}#add-user", session="never begun")) == "bad-request"
+    assert await condition(command(root, f"{ADMIN}#shutdown")) == "item-not-found"
+
+    who, jid = f"new{uuid.uuid4().hex[:8]}", None
+    jid = server.jid(who)
+    assert await condition(command(root, f"{ADMIN}#add-user", accountjid=jid, password="a long one", password__verify="another one")) == "bad-request"
+    assert await condition(command(root, f"{ADMIN}#add-user", accountjid=jid, password="short", password__verify="short")) == "not-acceptable"
+    added = await command(root, f"{ADMIN}#add-user", "complete", begun.get("sessionid"), accountjid=jid, password="a long one", password__verify="a long one")
+    assert added.get("status") == "completed" and added.get("sessionid") == begun.get("sessionid")
+    assert await condition(command(root, f"{ADMIN}#add-user", accountjid=jid, password="a long one")) == "conflict"
+    new = Client(server, who, password="a long one")
+    await new.start()
+
+    online = found(await command(root, f"{ADMIN}#get-online-users-list"), "onlineuserjids")
+    assert set(online) == {jid, server.jid("root")}, online
+    assert found(await command(root, f"{ADMIN}#get-online-users-num"), "onlineusersnum") == ["2"]
+    registered = found(await command(root, f"{ADMIN}#get-registered-users-list"), "registereduserjids")
+    assert jid in registered and server.jid("ana") in registered
+    assert found(await command(root, f"{ADMIN}#get-registered-users-num"), "registeredusersnum") == [str(len(registered))]
+    assert found(await command(root, f"{ADMIN}#user-stats", accountjid=jid), "onlineresources") == ["test"]
+    assert found(await command(root, f"{ADMIN}#get-user-lastlogin", accountjid=jid), "lastlogin") != ["never"]
+    assert found(await command(root, f"{ADMIN}#get-user-lastlogin", accountjid=server.jid("fred")), "lastlogin") == ["never"]
+
+    await command(root, f"{ADMIN}#announce", announcement=["The kitchen", "is closed"])
+    told = await new.until("the announcement", lambda s: s.name == "message" and s["type"] == "headline")
+    assert told["body"] == "The kitchen\nis closed" and told["from"] == server.domain
+
+    await command(root, f"{ADMIN}#end-user-session", accountjids=[jid])
+    await asyncio.wait_for(new.ended, 15)
+    new = await Client(server, who, password="a long one").start()
+    await command(root, f"{ADMIN}#change-user-password", accountjid=jid, password="quite another")
+    await asyncio.wait_for(new.ended, 15)
+    new = await Client(server, who, password="quite another").start()
+    await command(root, f"{ADMIN}#disable-user", accountjids=[jid])
+    await asyncio.wait_for(new.ended, 15)
+    assert jid in found(await command(root, f"{ADMIN}#get-disabled-users-list"), "disableduserjids")
+    assert found(await command(root, f"{ADMIN}#get-disabled-users-num"), "disabledusersnum") == ["1"]
+    gone = Client(server, who, password="quite another")
+    assert isinstance(await asyncio.gather(gone.start(), return_exceptions=True), list) and gone.failed.done()
+    await command(root, f"{ADMIN}#reenable-user", accountjids=[jid])
+    await (await Client(server, who, password="quite another").start()).stop()
+    await command(root, f"{ADMIN}#delete-user", accountjids=[jid])
+    assert jid in found(await command(root, f"{ADMIN}#get-disabled-users-list"), "disableduserjids")
+    # The last administrator stays, as on the web.
+    assert await condition(command(root, f"{ADMIN}#delete-user", accountjids=[server.jid("root")])) == "conflict"
+    assert await condition(command(root, f"{ADMIN}#disable-user", accountjids=[server.jid("nobody")])) == "item-not-found"
+    assert await condition(command(root, f"{ADMIN}#disable-user", accountjids=["ana@elsewhere.example"])) == "item-not-found"
+
+    # Nobody else: neither the list nor anything on it.
+    ana = await server.client("ana")
+    items = await ana.ask(server.domain, f"<query xmlns='http://jabber.org/protocol/disco#items' node='{COMMANDS}'/>")
+    assert [i.get("node") for i in items] == ["change-password"]
+    assert await ana.refused(server.domain, f"<query xmlns='http://jabber.org/protocol/disco#info' node='{ADMIN}#announce'/>") == "forbidden"
+    for node in nodes:
+        if node != "change-password":
+            assert await condition(command(ana, node)) == "forbidden", node
+    assert await condition(command(ana, f"{ADMIN}#announce", announcement="x")) == "forbidden"
+    # Each act stands in the log as the web's administration writes it.
+    web = Web("root")
+    acts = json.dumps(web.ask("GET", "/audit?limit=50"))
+    for act in ("announcement", "password-reset", "sign-ins-ended", who):
+        assert act in acts, f"{act} is not on record"
+
+
+async def ones_own_password_by_command(server):
+    gina, other = await server.client("gina"), await server.client("gina", resource="other")
+    assert await condition(command(gina, "change-password", old_password="wrong", password="a new one")) == "not-acceptable"
+    assert await condition(command(gina, "change-password", old_password=PASSWORD, password="short")) == "not-acceptable"
+    done = await command(gina, "change-password", old_password=PASSWORD, password="a new one", password__verify="a new one")
+    assert done.get("status") == "completed"
+    await asyncio.wait_for(other.ended, 15)
+    assert await gina.ask(None, "<query xmlns='jabber:iq:roster'/>") is not None, "this connection goes on"
+    await (await Client(server, "gina", resource="again", password="a new one").start()).stop()
+
+
 async def every_way_to_sign_in(server):
     for mechanism in ("PLAIN", "SCRAM-SHA-256"):
         client = await server.client("bo", resource=mechanism, mechanism=mechanism)
@@ -243,4 +362,4 @@ async def every_way_to_sign_in(server):
         await client.stop()
 
 
-run({name: value for name, value in list(globals().items()) if asyncio.iscoroutinefunction(value) and name != "own_archive"})
+run({name: value for name, value in list(globals().items()) if asyncio.iscoroutinefunction(value) and name not in ("own_archive", "command", "condition")})

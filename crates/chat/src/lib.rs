@@ -8,6 +8,7 @@
 //! writing. The directory in memory changes by committed entries only. No lock is held across an await.
 
 pub mod accounts;
+mod announcing;
 pub mod caller;
 pub mod categories;
 mod chance;

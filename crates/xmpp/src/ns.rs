@@ -52,6 +52,8 @@ names! {
     IQ_LAST = "jabber:iq:last";
     ENTITY_TIME = "urn:xmpp:time";
     X_CONFERENCE = "jabber:x:conference";
+    COMMANDS = "http://jabber.org/protocol/commands";
+    ADMIN = "http://jabber.org/protocol/admin";
     IQ_REGISTER = "jabber:iq:register";
     PUBSUB_NODE_CONFIG = "http://jabber.org/protocol/pubsub#node_config";
     PUBSUB_BASE = "http://jabber.org/protocol/pubsub";

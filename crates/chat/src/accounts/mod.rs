@@ -14,6 +14,8 @@ use crate::caller::{Caller, Means, Scope};
 use crate::chance;
 use crate::change::{Mode, Outcome};
 use crate::error::{ChatError, Result};
+use crate::event::Bye;
+use crate::live::Teller;
 use crate::people::NewUser;
 use crate::pool::signal::{By, Signal};
 use crate::service::Chat;
@@ -103,7 +105,7 @@ impl Chat {
     pub async fn sign_out(&self, caller: &Caller) -> Result<()> {
         match caller.by {
             Means::SignIn(id) => self.end_sign_in(caller, caller.user, id).await,
-            Means::Token(_) | Means::Password | Means::Operator => {
+            Means::Token(_) | Means::Password(_) | Means::Operator => {
                 Err(ChatError::Forbidden("this request was not made with a sign-in that could be ended".into()))
             }
         }
@@ -139,7 +141,7 @@ impl Chat {
         self.allow_account(caller, of)?;
         let own = own_sign_in(caller, of);
         let ended = self.store().end_sign_ins(of, own).await?;
-        self.end_connections(of, None, own.map(Means::SignIn));
+        self.end_connections(of, None, (caller.user == of).then_some(caller.by));
         if caller.user != of {
             let who = self.name_of(of);
             self.record(caller, "sign-ins-ended", format!("All {ended} sign-ins of {who} were ended")).await?;
@@ -152,7 +154,7 @@ impl Chat {
     /// # Errors
     /// When the current password is wrong, or the new one is not acceptable.
     pub async fn change_password(&self, caller: &Caller, current: &str, new: &str) -> Result<()> {
-        if caller.is_operator() || !matches!(caller.by, Means::SignIn(_) | Means::Operator) {
+        if caller.is_operator() || matches!(caller.by, Means::Token(_)) {
             return Err(ChatError::Forbidden("a password is changed after signing in with it".into()));
         }
         scram::check_new("new", new)?;
@@ -168,6 +170,36 @@ impl Chat {
         }
         self.put_password(caller.user, new).await?;
         self.end_sign_ins(caller, caller.user).await?;
+        Ok(())
+    }
+
+    /// Changes one's own password over a connection that was signed in with the present one, which therefore need not be said again. All that
+    /// was signed in besides this connection ends.
+    ///
+    /// # Errors
+    /// When the caller did not give his password on this very connection, or the new one is not acceptable.
+    pub async fn replace_password(&self, caller: &Caller, new: &str) -> Result<()> {
+        if !matches!(caller.by, Means::Password(_)) {
+            return Err(ChatError::Forbidden("the present password has to be said as well".into()));
+        }
+        scram::check_new("new", new)?;
+        self.check_enabled(caller.user)?;
+        self.put_password(caller.user, new).await?;
+        self.end_sign_ins(caller, caller.user).await?;
+        Ok(())
+    }
+
+    /// Ends one live connection of a user.
+    ///
+    /// # Errors
+    /// When the caller may not.
+    pub async fn end_connection(&self, caller: &Caller, of: PrincipalId, connection: &Teller) -> Result<()> {
+        self.allow_account(caller, of)?;
+        connection.end(Bye::SessionEnded);
+        if caller.user != of {
+            let summary = format!("One connection of {} was ended", self.name_of(of));
+            self.record(caller, "sign-ins-ended", summary).await?;
+        }
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use holdfast_domain::{PrincipalId, Time};
 use holdfast_store::accounts::ScramKeys;
 use sha2::Sha256;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// That somebody was here is noted anew after so long: a storm of sign-ins is no storm of writes.
 const SEEN_MS: i64 = 10 * 60_000;
@@ -93,8 +94,9 @@ impl Chat {
     /// # Errors
     /// As [`Chat::offer`] and [`ChatError::BadCredentials`].
     pub async fn proven(&self, offer: &Offer, right: bool, address: &str) -> Result<Caller> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let user = self.judge(offer, right, address).await?;
-        Ok(Caller { user, scopes: Scope::ALL.to_vec(), by: Means::Password })
+        Ok(Caller { user, scopes: Scope::ALL.to_vec(), by: Means::Password(NEXT.fetch_add(1, Ordering::Relaxed)) })
     }
 
     /// Signs somebody in by name and password for one connection alone.

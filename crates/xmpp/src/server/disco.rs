@@ -17,6 +17,7 @@ pub(crate) const SERVER: &[&str] = &[
     ns::PRIVATE_XML,
     ns::SM_3,
     ns::CSI_0,
+    ns::COMMANDS,
 ];
 
 /// What a person's account speaks.
@@ -96,6 +97,7 @@ mod tests {
         (ns::PRIVATE_XML, "0049"),
         (ns::SM_3, "0198"),
         (ns::CSI_0, "0352"),
+        (ns::COMMANDS, "0050"),
         (ns::MAM, "0313"),
         (ns::MAM_EXTENDED, "0313"),
         (ns::SID, "0359"),
@@ -116,7 +118,7 @@ mod tests {
     /// Extensions that nothing announces.
     const SILENT: &[&str] = &[
         "0004", "0012", "0048", "0085", "0106", "0115", "0156", "0160", "0163", "0203", "0223", "0224", "0249", "0297",
-        "0308", "0333", "0334", "0368", "0431", "0444", "0490",
+        "0133", "0308", "0333", "0334", "0368", "0431", "0444", "0490",
     ];
 
     fn extension(feature: &str) -> &'static str {

@@ -16,7 +16,15 @@ impl Session {
         match (iq.payload.name(), iq.payload.ns().as_str(), iq.set) {
             ("query", ns::DISCO_INFO, false) if !node => Ok(Some(self.server_info())),
             ("query", ns::DISCO_ITEMS, false) if !node => Ok(Some(self.server_items())),
-            ("query", ns::DISCO_INFO | ns::DISCO_ITEMS, false) => Err(StanzaError::cancel("item-not-found")),
+            ("query", ns::DISCO_ITEMS, false) if iq.payload.attr("node") == Some(ns::COMMANDS) => {
+                Ok(Some(self.command_items()))
+            }
+            ("query", ns::DISCO_INFO, false) => {
+                let info = iq.payload.attr("node").and_then(|node| self.command_info(node));
+                info.unwrap_or_else(|| Err(StanzaError::cancel("item-not-found"))).map(Some)
+            }
+            ("query", ns::DISCO_ITEMS, false) => Err(StanzaError::cancel("item-not-found")),
+            ("command", ns::COMMANDS, true) => self.command(iq).await,
             ("query", ns::IQ_VERSION, false) => {
                 let version = El::of(ns::IQ_VERSION, "query").field("name", "Holdfast");
                 Ok(Some(version.field("version", env!("CARGO_PKG_VERSION"))))

@@ -38,6 +38,14 @@ impl Session {
                         self.push(Out::Stanza(bytes));
                     }
                 }
+                Event::Announcement { text } => {
+                    let from = self.door.domains.people.clone();
+                    let bytes = shared.encoded(Wire::Xmpp, |_| {
+                        let message = El::new("message").attr("from", from).attr("type", "headline");
+                        bytes_of(&message.attr("id", uuid::Uuid::new_v4()).field("body", text))
+                    });
+                    self.push(Out::Stanza(bytes));
+                }
                 Event::RoomChanged { room } => self.reassess(*room),
                 Event::Kicked { room, reason } => self.put_out(*room, reason),
                 Event::Invited { invitation, by, .. } => self.invited(invitation.room, &by.name),
