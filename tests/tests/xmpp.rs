@@ -1,6 +1,7 @@
 //! XMPP, end to end: the real server with slixmpp, Profanity and go-sendxmpp. The scenarios are in `tests/xmpp`; each has a server of its own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use holdfast_tests::cli::run;
 use holdfast_tests::pool::{PASSWORD, Plan, Pool};
 use holdfast_tests::server::Server;
 use holdfast_tests::wait::until;
@@ -120,6 +121,31 @@ fn whoever_is_moved_to_another_server_is_put_out_of_his_rooms_with_the_reason() 
 }
 
 #[test]
+fn users_are_told_of_an_outage() {
+    let dir = tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = serve(&data, &[("XMPP__STATUS_ADDRESSES", r#"["https://status.example.org/xmpp.json"]"#)]);
+    let address = server.xmpp.clone().unwrap();
+    let data = data.to_string_lossy().into_owned();
+    let notice = |what: &[&str]| run([&["pool", "notice"], what, &["--data", &data]].concat());
+    let environment = [("HOLDFAST_HTTP", server.address.as_str())];
+    play("people", "outages_are_told", &address, &environment, |what| match what {
+        "set" => {
+            let when = ["--begins", "2031-05-12T20:00:00Z", "--ends", "2031-05-12T21:00:00Z"];
+            let set = [&["set", "--message", "New disks"], &when[..]].concat();
+            notice(&[&set[..], &["--what-if"]].concat()).ended(0);
+            assert!(notice(&["show"]).ended(0).out.contains("no outage"), "nothing was changed");
+            notice(&set).ended(0);
+            assert!(notice(&["show"]).ended(0).out.contains("New disks"));
+            let backwards = ["set", "--message", "x", "--begins", "2031-05-12T20:00:00Z", "--ends", "2031-05-12T19:00:00Z"];
+            notice(&backwards).ended(2);
+        }
+        _ => drop(notice(&["clear"]).ended(0)),
+    })
+    .unwrap_or_else(|said| panic!("{said}\n{}", server.log()));
+}
+
+#[test]
 fn whoever_does_not_sign_in_is_let_go() {
     let dir = tempdir().unwrap();
     let server = serve(&dir.path().join("data"), &[("XMPP__SIGN_IN_SECONDS", "1")]);
@@ -169,7 +195,7 @@ fn every_scenario_is_played() {
     for (file, names) in THERE {
         let mut there = scenarios(file);
         // Some need a server of another kind.
-        let apart = ["over_tls", "a_crowd", "whoever_does_not_sign_in_is_let_go"];
+        let apart = ["over_tls", "outages_are_told", "a_crowd", "whoever_does_not_sign_in_is_let_go"];
         there.retain(|name| !names.contains(&name.as_str()) && !apart.contains(&name.as_str()));
         assert!(there.is_empty(), "tests/xmpp/{file}.py has scenarios that no test plays: {there:?}");
     }

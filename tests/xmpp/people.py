@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import os
+import urllib.request
 import uuid
 
 from client import Client, ET, IqError, PASSWORD, Web, error_of, results, run, stanza_id
@@ -353,6 +355,34 @@ async def ones_own_password_by_command(server):
     await asyncio.wait_for(other.ended, 15)
     assert await gina.ask(None, "<query xmlns='jabber:iq:roster'/>") is not None, "this connection goes on"
     await (await Client(server, "gina", resource="again", password="a new one").start()).stop()
+
+
+async def outages_are_told(server):
+    """The test sets and clears the notice by the command line."""
+    def document():
+        with urllib.request.urlopen(os.environ["HOLDFAST_HTTP"] + "/xmpp-status.json") as answer:
+            assert answer.headers["access-control-allow-origin"] == "*"
+            return json.loads(answer.read())
+    ana = await server.client("ana")
+    info = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    form = next(x for x in info.iter("{jabber:x:data}x") if found(x, "FORM_TYPE") == ["urn:xmpp:sos:0"])
+    assert found(form, "external-status-addresses") == ["https://status.example.org/xmpp.json"]
+    assert document() == {}
+    print("do set", flush=True)
+    told = await ana.until("the notice", lambda s: s.name == "message" and s["type"] == "headline")
+    assert "New disks" in told["body"] and told["from"] == server.domain
+    said = document()
+    assert said["planned"] is True and said["beginning"].startswith("2031-05-12T20:00:00") and said["expected_end"].startswith("2031-05-12T21:00:00")
+    assert said["message"]["default"] == "New disks"
+    later = await server.client("bo")
+    await later.until("the notice", lambda s: s.name == "message" and "New disks" in s["body"])
+    print("do clear", flush=True)
+    for _ in range(50):
+        if document() == {}:
+            break
+        await asyncio.sleep(0.1)
+    assert document() == {}
+    await (await server.client("cleo")).never("a notice that is over", lambda s: s["type"] == "headline")
 
 
 async def every_way_to_sign_in(server):

@@ -28,6 +28,7 @@ pub mod keeping;
 pub mod live;
 pub mod operating;
 pub mod options;
+pub mod notices;
 mod outbox;
 mod patience;
 pub mod people;

@@ -57,6 +57,8 @@ pub const DISPLAY_NAME_CHARS: usize = 128;
 pub const ADD_IN_URL_CHARS: usize = 255;
 /// Bytes of what an administrator says to everybody: it goes to the other servers of a pool in one piece.
 pub const ANNOUNCEMENT_BYTES: usize = 3_000;
+/// Characters of what users are told of an outage.
+pub const NOTICE_CHARS: usize = 500;
 /// Characters of the reason of a removal.
 pub const REASON_CHARS: usize = 500;
 /// Characters of a label: tokens, webhooks, feeds.

@@ -27,6 +27,7 @@ pub mod log;
 pub mod maintenance;
 mod numbering;
 mod paging;
+pub mod notice;
 pub mod personal;
 pub mod pool;
 pub mod postgres;

@@ -25,6 +25,8 @@ pub struct XmppOptions {
     pub websocket: bool,
     /// The category of rooms that are made by entering them.
     pub category: String,
+    /// Where programs learn of an outage that keeps them from signing in (XEP-0455); empty: the web addresses of this server and the others of its pool.
+    pub status_addresses: Vec<String>,
     /// The address under which browsers reach the HTTP door; empty: whatever a browser used. Not set here but with the server.
     #[serde(skip)]
     pub public_url: String,
@@ -56,6 +58,7 @@ impl Default for XmppOptions {
             plaintext: false,
             websocket: true,
             category: "XMPP".to_owned(),
+            status_addresses: Vec::new(),
             public_url: String::new(),
             connections: 20_000,
             connections_per_address: 1_000,

@@ -188,6 +188,11 @@ pub(super) fn settings() -> &'static [Setting] {
             "category",
             "The category of rooms that are made by entering them. Made at the start if there is none; its creators say who may make rooms.",
         ),
+        s(
+            "xmpp",
+            "status_addresses",
+            "Where clients that cannot sign in learn of an outage (XEP-0455), such as [\"https://status.example.org/xmpp.json\"]. Empty: at /xmpp-status.json of this server's server.public_url and of the other servers of its pool.",
+        ),
         s("xmpp", "connections", "Connections at once; more are closed at once."),
         s("xmpp", "connections_per_address", "Connections at once from one address; more are closed at once."),
         s("xmpp", "sign_in_seconds", "Seconds in which somebody who connected must have signed in."),

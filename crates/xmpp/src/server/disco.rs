@@ -1,5 +1,6 @@
 //! What there is and what it speaks (XEP-0030).
 
+use crate::muc::config::form_type;
 use crate::ns;
 use crate::session::Session;
 use crate::xml::El;
@@ -59,11 +60,23 @@ pub(crate) fn info<'a>(identities: &[(&str, &str, &str)], features: impl IntoIte
         .children(features.into_iter().map(feature))
 }
 
+/// A form with what else there is to be said (XEP-0128): fields of several values; none if all are empty.
+fn said<const N: usize>(kind: &str, fields: [(&str, Vec<String>); N]) -> Option<El> {
+    let some = fields.iter().any(|(_, values)| !values.is_empty());
+    let field = |(var, values): &(&str, Vec<String>)| {
+        let field = El::new("field").attr("var", var).attr("type", "list-multi");
+        field.children(values.iter().map(|value| El::new("value").text(value)))
+    };
+    let form = El::of(ns::DATA_FORMS, "x").attr("type", "result").child(form_type(kind));
+    some.then(|| form.children(fields.iter().filter(|(_, values)| !values.is_empty()).map(field)))
+}
+
 impl Session {
     /// What the server is.
     pub(super) fn server_info(&self) -> El {
         let name = self.door.chat.options().name.clone();
-        info(&[("server", "im", name.as_str()), ("pubsub", "pep", "")], SERVER.iter().chain(ACCOUNT).copied())
+        let info = info(&[("server", "im", name.as_str()), ("pubsub", "pep", "")], SERVER.iter().chain(ACCOUNT).copied());
+        info.children(said(ns::OUTAGE, [("external-status-addresses", self.door.status_addresses())]))
     }
 
     /// What there is at the server.
@@ -118,7 +131,7 @@ mod tests {
     /// Extensions that nothing announces.
     const SILENT: &[&str] = &[
         "0004", "0012", "0048", "0085", "0106", "0115", "0156", "0160", "0163", "0203", "0223", "0224", "0249", "0297",
-        "0133", "0308", "0333", "0334", "0368", "0431", "0444", "0490",
+        "0133", "0308", "0333", "0334", "0368", "0431", "0444", "0455", "0490",
     ];
 
     fn extension(feature: &str) -> &'static str {

@@ -40,10 +40,7 @@ impl Session {
                 }
                 Event::Announcement { text } => {
                     let from = self.door.domains.people.clone();
-                    let bytes = shared.encoded(Wire::Xmpp, |_| {
-                        let message = El::new("message").attr("from", from).attr("type", "headline");
-                        bytes_of(&message.attr("id", uuid::Uuid::new_v4()).field("body", text))
-                    });
+                    let bytes = shared.encoded(Wire::Xmpp, |_| bytes_of(&headline(&from, text)));
                     self.push(Out::Stanza(bytes));
                 }
                 Event::RoomChanged { room } => self.reassess(*room),
@@ -154,6 +151,12 @@ impl Session {
             Bye::Moved { servers } => self.door.elsewhere(servers),
         })
     }
+}
+
+/// Something that the server says to everybody.
+pub(crate) fn headline(from: &str, text: &str) -> El {
+    let message = El::new("message").attr("from", from).attr("type", "headline");
+    message.attr("id", uuid::Uuid::new_v4()).field("body", text)
 }
 
 fn bytes_of(stanza: &El) -> Bytes {

@@ -3,7 +3,7 @@
 //! A session outlives its connection for a while if the client asked for that (XEP-0198): it goes on gathering what is for the client until a new
 //! connection takes it up or the time is over.
 
-mod events;
+pub(crate) mod events;
 pub(crate) mod orders;
 pub(crate) mod outgoing;
 pub(crate) mod resumption;

@@ -6,6 +6,8 @@ use crate::ns;
 use crate::session::Session;
 use crate::stanza::StanzaError;
 use crate::xml::{El, child_text};
+use crate::session::events::headline;
+use holdfast_chat::notices::sentence;
 use holdfast_domain::PrincipalId;
 use jid::BareJid;
 use minidom::Element;
@@ -33,6 +35,9 @@ impl Session {
             }
         }
         if first {
+            if let Some(notice) = self.door.chat.outage() {
+                self.tell(headline(&self.door.domains.people, &sentence(&notice)));
+            }
             self.see_others(&contacts);
             self.tell_requests().await;
         }
