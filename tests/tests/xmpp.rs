@@ -137,7 +137,8 @@ fn users_are_told_of_an_outage() {
             assert!(notice(&["show"]).ended(0).out.contains("no outage"), "nothing was changed");
             notice(&set).ended(0);
             assert!(notice(&["show"]).ended(0).out.contains("New disks"));
-            let backwards = ["set", "--message", "x", "--begins", "2031-05-12T20:00:00Z", "--ends", "2031-05-12T19:00:00Z"];
+            let backwards =
+                ["set", "--message", "x", "--begins", "2031-05-12T20:00:00Z", "--ends", "2031-05-12T19:00:00Z"];
             notice(&backwards).ended(2);
         }
         _ => drop(notice(&["clear"]).ended(0)),

@@ -14,7 +14,7 @@ impl Chat {
     ///
     /// # Errors
     /// When the caller is no administrator, or the text is not acceptable.
-    pub async fn announce(&self, caller: &Caller, text: &str) -> Result<()> {
+    pub async fn announce_to_all(&self, caller: &Caller, text: &str) -> Result<()> {
         self.allow_admin(caller)?;
         let text = text::message("announcement", text, ANNOUNCEMENT_BYTES)?;
         if text.len() > ANNOUNCEMENT_BYTES {

@@ -135,6 +135,13 @@ impl Chat {
         }
     }
 
+    fn note_whether_away(&self) {
+        let away = self.database().condition != Condition::Ready;
+        let now = self.now();
+        let mut noticed = self.noticed();
+        noticed.away_since = away.then(|| noticed.away_since.unwrap_or(now));
+    }
+
     /// Reads the notice at the start, and in a pool again and again until the service stops.
     pub(crate) async fn watch_notice(self) {
         let mut begun = false;
@@ -149,11 +156,7 @@ impl Chat {
             if begun && !self.in_pool() {
                 return;
             }
-            let away = self.database().condition != Condition::Ready;
-            let now = self.now();
-            let mut noticed = self.noticed();
-            noticed.away_since = away.then(|| noticed.away_since.unwrap_or(now));
-            drop(noticed);
+            self.note_whether_away();
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 () = self.inner.stopping.cancelled() => return,

@@ -52,6 +52,7 @@ names! {
     IQ_LAST = "jabber:iq:last";
     ENTITY_TIME = "urn:xmpp:time";
     X_CONFERENCE = "jabber:x:conference";
+    SERVER_INFO = "http://jabber.org/network/serverinfo";
     OUTAGE = "urn:xmpp:sos:0";
     COMMANDS = "http://jabber.org/protocol/commands";
     ADMIN = "http://jabber.org/protocol/admin";

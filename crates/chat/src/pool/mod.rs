@@ -200,7 +200,8 @@ impl Chat {
         if state.active.iter().any(|server| !wanted.contains(server)) {
             let drained = i64::from(self.options().server.drain_minutes) * 60_000;
             let beginning = self.now().plus_millis(drained);
-            let message = "People are moved to other servers; whoever is connected to one that goes comes back by itself";
+            let message =
+                "People are moved to other servers; whoever is connected to one that goes comes back by itself";
             self.tell_of_own(Notice {
                 planned: true,
                 beginning,

@@ -65,7 +65,11 @@ impl Agent {
                     return Err(format!("{} does not hold the newest epoch", self.me.name));
                 }
                 crate::doing::put_notice(self, notice.as_ref()).await?;
-                Ok(Obeyed::says(if notice.is_some() { "users are told" } else { "users are told of no outage any more" }))
+                Ok(Obeyed::says(if notice.is_some() {
+                    "users are told"
+                } else {
+                    "users are told of no outage any more"
+                }))
             }
             Order::Hear { .. } => Ok(Obeyed::says("heard")),
         };

@@ -235,7 +235,9 @@ impl Agent {
     async fn tell_users_of(&self, spec: &Spec) {
         let what = match spec {
             Spec::Switchover(options) if !options.primary_is_lost => "The database changes places",
-            Spec::Failover(options) if options.fence == Some(FenceSpec::StandDown) => "The service moves to its other site",
+            Spec::Failover(options) if options.fence == Some(FenceSpec::StandDown) => {
+                "The service moves to its other site"
+            }
             _ => return,
         };
         let Some(primary) = self.roles().map(|roles| roles.primary.name.clone()) else { return };

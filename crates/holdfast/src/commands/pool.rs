@@ -196,7 +196,11 @@ fn told(answer: &Value) -> String {
         return "Users are told of no outage.".to_owned();
     }
     let kind = if notice["planned"] == true { "a planned outage" } else { "an outage" };
-    let end = if notice["expected_end"].is_null() { String::new() } else { format!(" until {}", moment(&notice["expected_end"])) };
+    let end = if notice["expected_end"].is_null() {
+        String::new()
+    } else {
+        format!(" until {}", moment(&notice["expected_end"]))
+    };
     let by = if notice["own"] == true { " (said by a procedure; ends by itself)" } else { "" };
     format!("Users are told of {kind} from {}{end}{by}: {}", moment(&notice["beginning"]), text(notice, "message"))
 }

@@ -190,6 +190,14 @@ pub(super) fn settings() -> &'static [Setting] {
         ),
         s(
             "xmpp",
+            "contact_abuse",
+            "Whom clients tell of abuse (XEP-0157): URIs, such as [\"mailto:abuse@example.org\", \"xmpp:ana@example.org\"].",
+        ),
+        s("xmpp", "contact_admin", "How clients reach the administrators: URIs."),
+        s("xmpp", "contact_security", "Whom they tell of faults that endanger security: URIs."),
+        s("xmpp", "contact_support", "Who helps them: URIs."),
+        s(
+            "xmpp",
             "status_addresses",
             "Where clients that cannot sign in learn of an outage (XEP-0455), such as [\"https://status.example.org/xmpp.json\"]. Empty: at /xmpp-status.json of this server's server.public_url and of the other servers of its pool.",
         ),

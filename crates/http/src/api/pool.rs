@@ -20,7 +20,10 @@ use utoipa_axum::routes;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn routes() -> OpenApiRouter<Door> {
-    OpenApiRouter::new().routes(routes!(pool)).routes(routes!(change_active)).routes(routes!(forget_server))
+    OpenApiRouter::new()
+        .routes(routes!(pool))
+        .routes(routes!(change_active))
+        .routes(routes!(forget_server))
         .routes(routes!(notice, set_notice, clear_notice))
 }
 

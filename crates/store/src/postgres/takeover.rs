@@ -216,7 +216,8 @@ pub async fn active(client: &Client) -> Result<Vec<String>> {
 pub async fn put_notice(client: &Client, notice: Option<&Notice>) -> Result<()> {
     const DOING: &str = "telling users of an outage";
     const HAS_ITEMS: &str = "SELECT to_regclass('holdfast.item') IS NOT NULL";
-    const PUT: &str = "INSERT INTO holdfast.item (owner, node, id, at, payload, position) VALUES ($1, $2, $3, $4, $5, 1)
+    const PUT: &str =
+        "INSERT INTO holdfast.item (owner, node, id, at, payload, position) VALUES ($1, $2, $3, $4, $5, 1)
         ON CONFLICT (owner, node, id) DO UPDATE SET at = excluded.at, payload = excluded.payload
         WHERE (item.payload::jsonb ->> 'own')::boolean";
     const TAKE: &str =

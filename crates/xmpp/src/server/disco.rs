@@ -19,6 +19,7 @@ pub(crate) const SERVER: &[&str] = &[
     ns::SM_3,
     ns::CSI_0,
     ns::COMMANDS,
+    ns::IQ_REGISTER,
 ];
 
 /// What a person's account speaks.
@@ -75,8 +76,18 @@ impl Session {
     /// What the server is.
     pub(super) fn server_info(&self) -> El {
         let name = self.door.chat.options().name.clone();
-        let info = info(&[("server", "im", name.as_str()), ("pubsub", "pep", "")], SERVER.iter().chain(ACCOUNT).copied());
-        info.children(said(ns::OUTAGE, [("external-status-addresses", self.door.status_addresses())]))
+        let info =
+            info(&[("server", "im", name.as_str()), ("pubsub", "pep", "")], SERVER.iter().chain(ACCOUNT).copied());
+        let options = &self.door.options;
+        let contacts = [
+            ("abuse-addresses", options.contact_abuse.clone()),
+            ("admin-addresses", options.contact_admin.clone()),
+            ("security-addresses", options.contact_security.clone()),
+            ("status-addresses", self.door.status_addresses()),
+            ("support-addresses", options.contact_support.clone()),
+        ];
+        let outage = [("external-status-addresses", self.door.status_addresses())];
+        info.children(said(ns::SERVER_INFO, contacts)).children(said(ns::OUTAGE, outage))
     }
 
     /// What there is at the server.
@@ -111,6 +122,7 @@ mod tests {
         (ns::SM_3, "0198"),
         (ns::CSI_0, "0352"),
         (ns::COMMANDS, "0050"),
+        (ns::IQ_REGISTER, "0077"),
         (ns::MAM, "0313"),
         (ns::MAM_EXTENDED, "0313"),
         (ns::SID, "0359"),
@@ -131,7 +143,7 @@ mod tests {
     /// Extensions that nothing announces.
     const SILENT: &[&str] = &[
         "0004", "0012", "0048", "0085", "0106", "0115", "0156", "0160", "0163", "0203", "0223", "0224", "0249", "0297",
-        "0133", "0308", "0333", "0334", "0368", "0431", "0444", "0455", "0490",
+        "0133", "0157", "0308", "0333", "0334", "0368", "0431", "0444", "0455", "0490",
     ];
 
     fn extension(feature: &str) -> &'static str {

@@ -3,3 +3,4 @@
 mod commands;
 pub(crate) mod disco;
 mod queries;
+mod register;

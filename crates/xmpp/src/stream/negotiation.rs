@@ -192,6 +192,14 @@ impl Negotiation<'_> {
                     }
                 }
                 ("abort", ns::SASL) => Err(Failure::new("aborted")),
+                ("iq", ns::CLIENT) if payload(&element).is_some_and(|p| p.is("query", ns::IQ_REGISTER)) => {
+                    failures += 1;
+                    self.refuse_registration(&element).await?;
+                    if failures >= ATTEMPTS {
+                        return Err(StreamError::new("policy-violation", "sign in, or go").into());
+                    }
+                    continue;
+                }
                 _ => return Err(StreamError::new("not-authorized", "sign in first").into()),
             };
             under_way = None;
@@ -217,6 +225,17 @@ impl Negotiation<'_> {
                 }
             }
         }
+    }
+
+    /// Nobody makes an account for himself (XEP-0077 section 3.1.1).
+    async fn refuse_registration(&mut self, element: &Element) -> Result<(), End> {
+        let (Some(id), Some(payload)) = (element.attr("id"), payload(element)) else {
+            return Err(StreamError::new("not-authorized", "sign in first").into());
+        };
+        let iq = Iq { id, set: element.attr("type") == Some("set"), to: None, payload };
+        let why = "accounts are made by administrators";
+        let error = if iq.set { StanzaError::cancel("not-allowed") } else { StanzaError::unavailable() };
+        self.send(iq.error(&error.because(why))).await
     }
 
     fn first_features(&self, bindings: &Bindings) -> El {

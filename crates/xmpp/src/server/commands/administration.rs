@@ -63,11 +63,7 @@ pub(super) const ALL: &[Command] = &[
         "http://jabber.org/protocol/admin#add-user",
         "Add a user",
         Does::AddUser,
-        &[
-            WHO,
-            PASSWORD,
-            Question { var: "password-verify", kind: "text-private", label: "The new password again" },
-        ],
+        &[WHO, PASSWORD, Question { var: "password-verify", kind: "text-private", label: "The new password again" }],
     ),
     admin(
         "http://jabber.org/protocol/admin#delete-user",
@@ -91,12 +87,7 @@ pub(super) const ALL: &[Command] = &[
         &[WHO],
     ),
     admin("http://jabber.org/protocol/admin#user-stats", "Figures of a user", Does::Statistics, &[WHO]),
-    admin(
-        "http://jabber.org/protocol/admin#get-registered-users-num",
-        "Number of users",
-        Does::RegisteredNumber,
-        &[],
-    ),
+    admin("http://jabber.org/protocol/admin#get-registered-users-num", "Number of users", Does::RegisteredNumber, &[]),
     admin(
         "http://jabber.org/protocol/admin#get-disabled-users-num",
         "Number of disabled users",
@@ -178,7 +169,10 @@ impl Session {
             Does::ResetPassword => {
                 let who = self.account(form.one("accountjid")?)?;
                 chat.reset_password(&caller, who.0, form.one("password")?).await?;
-                Ok(Done::Said(format!("{} was given a new password, and all that was signed in with the old one ended", who.2)))
+                Ok(Done::Said(format!(
+                    "{} was given a new password, and all that was signed in with the old one ended",
+                    who.2
+                )))
             }
             Does::LastSignIn => {
                 let (user, _, jid) = self.account(form.one("accountjid")?)?;
@@ -211,41 +205,51 @@ impl Session {
                     ),
                 ]))
             }
-            Does::RegisteredNumber => self.number("registeredusersnum", self.registered(None).await?.len()),
-            Does::DisabledNumber => self.number("disabledusersnum", self.registered(Some(true)).await?.len()),
-            Does::OnlineNumber => self.number("onlineusersnum", chat.online(&caller)?.len()),
-            Does::RegisteredList => self.list("registereduserjids", self.registered(None).await?),
-            Does::DisabledList => self.list("disableduserjids", self.registered(Some(true)).await?),
+            Does::RegisteredNumber => {
+                let users = self.user_names(None).await?.len();
+                Ok(number("registeredusersnum", users))
+            }
+            Does::DisabledNumber => {
+                let users = self.user_names(Some(true)).await?.len();
+                Ok(number("disabledusersnum", users))
+            }
+            Does::OnlineNumber => Ok(number("onlineusersnum", chat.online(&caller)?.len())),
+            Does::RegisteredList => {
+                let names = self.user_names(None).await?;
+                Ok(self.list("registereduserjids", &names))
+            }
+            Does::DisabledList => {
+                let names = self.user_names(Some(true)).await?;
+                Ok(self.list("disableduserjids", &names))
+            }
             Does::OnlineList => {
-                let online = chat.online(&caller)?;
-                self.list("onlineuserjids", online.into_iter().map(|person| person.name).collect())
+                let online: Vec<String> = chat.online(&caller)?.into_iter().map(|person| person.name).collect();
+                Ok(self.list("onlineuserjids", &online))
             }
             Does::Announce => {
-                chat.announce(&caller, &form.all("announcement").join("\n")).await?;
+                chat.announce_to_all(&caller, &form.all("announcement").join("\n")).await?;
                 Ok(Done::Said("Everybody who is online was told".to_owned()))
             }
             Does::OwnPassword => {
                 verified(form)?;
                 chat.change_password(&caller, form.one("old_password")?, form.one("password")?).await?;
-                Ok(Done::Said("Your password was changed, and all that was signed in with the old one ended".to_owned()))
+                Ok(Done::Said(
+                    "Your password was changed, and all that was signed in with the old one ended".to_owned(),
+                ))
             }
         }
     }
 
-    fn number(&self, var: &str, number: usize) -> Result<Done, StanzaError> {
-        Ok(Done::Found(vec![field(var, "text-single", "", number)]))
-    }
-
-    fn list(&self, var: &str, names: Vec<String>) -> Result<Done, StanzaError> {
+    fn list(&self, var: &str, names: &[String]) -> Done {
         let values = names.iter().take(LISTED).map(|name| El::new("value").text(self.door.domains.of_person(name)));
         let list = El::new("field").attr("var", var).attr("type", "jid-multi").children(values);
         let more = names.len().saturating_sub(LISTED);
         let more = (more > 0).then(|| field("more", "text-single", "Further ones that are not listed", more));
-        Ok(Done::Found([list].into_iter().chain(more).collect()))
+        Done::Found([list].into_iter().chain(more).collect())
     }
 
     /// The names of all users whom somebody could be, in the order of their numbers.
-    async fn registered(&self, disabled: Option<bool>) -> Result<Vec<String>, StanzaError> {
+    async fn user_names(&mut self, disabled: Option<bool>) -> Result<Vec<String>, StanzaError> {
         let filter = UserFilter { disabled, limit: 0, ..UserFilter::default() };
         // The right is asked there; the names alone need no look at everybody's credentials.
         self.door.chat.users(&self.caller, filter).await?;
@@ -255,7 +259,7 @@ impl Session {
         Ok(wanted.map(|u| u.name.to_string()).collect())
     }
 
-    async fn put_disabled(&self, whom: &[Account], disabled: bool) -> Result<(), StanzaError> {
+    async fn put_disabled(&mut self, whom: &[Account], disabled: bool) -> Result<(), StanzaError> {
         for (user, _, jid) in whom {
             let change = UserChange { disabled: Some(disabled), ..UserChange::default() };
             self.door.chat.change_user(&self.caller, *user, change, Mode::Do).await.map_err(|error| {
@@ -291,6 +295,10 @@ impl Session {
             _ => Err(payload(format!("say NAME@{}", self.door.domains.people))),
         }
     }
+}
+
+fn number(var: &str, number: usize) -> Done {
+    Done::Found(vec![field(var, "text-single", "", number)])
 }
 
 /// Who, perhaps by which connection, and as it was said.
