@@ -58,6 +58,7 @@ scenarios! {
         every_way_to_sign_in,
         administration_by_commands,
         ones_own_password_by_command,
+        passwords_are_changed_in_band,
     }
     hostile {
         before_signing_in,
@@ -78,6 +79,14 @@ fn passwords_go_over_tls_alone_unless_it_is_said_otherwise() {
     let address = server.xmpp.clone().unwrap();
     scenario("people", "over_tls", &address, &server);
     assert!(server.stop().success());
+}
+
+#[test]
+fn a_client_of_tls_1_2_binds_its_sign_in_to_the_certificate() {
+    let dir = tempdir().unwrap();
+    let server = serve(&dir.path().join("data"), &[("XMPP__LISTEN_TLS", "127.0.0.1:0")]);
+    let address = server.xmpp_tls.clone().unwrap();
+    scenario("signing_in", "bound_to_the_certificate", &address, &server);
 }
 
 fn pool() -> Pool {
@@ -118,6 +127,18 @@ fn whoever_is_moved_to_another_server_is_put_out_of_his_rooms_with_the_reason() 
         assert_eq!(what, "move");
         pool.cli(1, &["pool", "active", "set", "chat-2"]).ended(0);
     });
+}
+
+#[test]
+fn contacts_are_said_as_they_are_set() {
+    let dir = tempdir().unwrap();
+    let settings = [
+        ("XMPP__CONTACT_ADMIN", r#"["mailto:admin@example.org", "xmpp:root@example.org"]"#),
+        ("XMPP__CONTACT_ABUSE", r#"["mailto:abuse@example.org"]"#),
+    ];
+    let server = serve(&dir.path().join("data"), &settings);
+    let address = server.xmpp.clone().unwrap();
+    scenario("people", "contacts_are_said", &address, &server);
 }
 
 #[test]
@@ -169,6 +190,7 @@ fn a_door_that_would_show_passwords_is_not_opened() {
         (vec![("XMPP__DOMAIN", "example.org"), ("XMPP__CERTIFICATE", "cert.pem")], "xmpp.key"),
         (vec![("XMPP__DOMAIN", "ex ample"), ("XMPP__LISTEN", "127.0.0.1:0")], "no domain"),
         (vec![("XMPP__DOMAIN", "a.example"), ("XMPP__ROOMS_DOMAIN", "a.example")], "must differ"),
+        (vec![("XMPP__DOMAIN", "a.example"), ("XMPP__CONTACT_ADMIN", r#"["ana"]"#)], "`ana` is no URI"),
     ] {
         let said = Server::try_start(&data, &settings).map(|_| ()).unwrap_err();
         assert!(said.contains(says), "{settings:?}: {said}");
@@ -196,7 +218,14 @@ fn every_scenario_is_played() {
     for (file, names) in THERE {
         let mut there = scenarios(file);
         // Some need a server of another kind.
-        let apart = ["over_tls", "outages_are_told", "a_crowd", "whoever_does_not_sign_in_is_let_go"];
+        let apart = [
+            "over_tls",
+            "contacts_are_said",
+            "bound_to_the_certificate",
+            "outages_are_told",
+            "a_crowd",
+            "whoever_does_not_sign_in_is_let_go",
+        ];
         there.retain(|name| !names.contains(&name.as_str()) && !apart.contains(&name.as_str()));
         assert!(there.is_empty(), "tests/xmpp/{file}.py has scenarios that no test plays: {there:?}");
     }

@@ -57,6 +57,17 @@ class Raw:
 
 
 async def before_signing_in(server):
+    # Nobody makes an account for himself.
+    line = await Raw.open(server)
+    line.say(header(server.domain))
+    await line.until("</stream:features>")
+    assert "iq-register" not in line.came
+    line.say("<iq type='get' id='r1'><query xmlns='jabber:iq:register'/></iq>")
+    await line.until("service-unavailable")
+    line.say("<iq type='set' id='r2'><query xmlns='jabber:iq:register'><username>x</username><password>y</password></query></iq>")
+    await line.until("not-allowed")
+    line.say("<iq type='set' id='r3'><query xmlns='jabber:iq:register'><username>x</username><password>y</password></query></iq>")
+    assert "policy-violation" in await line.end()
     opened = header(server.domain)
     for text, condition in [
         (opened + "<a>" * 5000, "policy-violation"),

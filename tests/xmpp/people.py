@@ -357,6 +357,34 @@ async def ones_own_password_by_command(server):
     await (await Client(server, "gina", resource="again", password="a new one").start()).stop()
 
 
+async def passwords_are_changed_in_band(server):
+    hans, other = await server.client("hans"), await server.client("hans", resource="other")
+    features = await hans.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    assert "jabber:iq:register" in {f.get("var") for f in features}
+    register = lambda **f: "<query xmlns='jabber:iq:register'>" + "".join(f"<{k}>{v}</{k}>" for k, v in f.items()) + "</query>"
+    is_registered = await hans.ask(server.domain, register())
+    assert is_registered.find("{jabber:iq:register}registered") is not None and is_registered.find("{jabber:iq:register}username").text == "hans"
+    assert await hans.refused(server.domain, register(username="ana", password="a new one!"), "set") == "not-allowed"
+    assert await hans.refused(server.domain, register(username="hans"), "set") == "bad-request"
+    assert await hans.refused(server.domain, register(username="hans", password="short"), "set") == "not-acceptable"
+    assert await hans.refused(server.domain, register(remove=""), "set") == "not-allowed"
+    assert await hans.ask(server.domain, register(username="hans", password="a new one!"), "set") is None
+    await asyncio.wait_for(other.ended, 15)
+    assert await hans.ask(None, "<query xmlns='jabber:iq:roster'/>") is not None, "this connection goes on"
+    old = Client(server, "hans", resource="old")
+    await asyncio.gather(old.start(), return_exceptions=True)
+    assert old.failed.done()
+    await (await Client(server, "hans", resource="new", password="a new one!").start()).stop()
+
+
+async def contacts_are_said(server):
+    ana = await server.client("ana")
+    info = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    form = next(x for x in info.iter("{jabber:x:data}x") if found(x, "FORM_TYPE") == ["http://jabber.org/network/serverinfo"])
+    assert found(form, "admin-addresses") == ["mailto:admin@example.org", "xmpp:root@example.org"]
+    assert found(form, "abuse-addresses") == ["mailto:abuse@example.org"] and found(form, "support-addresses") == []
+
+
 async def outages_are_told(server):
     """The test sets and clears the notice by the command line."""
     def document():

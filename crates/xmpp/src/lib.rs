@@ -10,6 +10,7 @@
 mod addresses;
 mod archive;
 mod door;
+mod end_point;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -30,7 +30,7 @@ impl Mechanism {
 
     /// Those that a connection is offered, the best first. PLAIN shows the password to whoever can read the connection.
     pub(crate) fn offered(bindings: &Bindings, plain: bool) -> Vec<Mechanism> {
-        let plus = bindings.exporter.is_some().then_some(Mechanism::ScramPlus);
+        let plus = bindings.any().then_some(Mechanism::ScramPlus);
         plus.into_iter().chain([Mechanism::Scram]).chain(plain.then_some(Mechanism::Plain)).collect()
     }
 }

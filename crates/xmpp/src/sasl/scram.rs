@@ -1,6 +1,6 @@
 //! The server's half of SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677): pure, so that it can be tried with every kind of nonsense.
 
-use crate::stream::transport::Bindings;
+use crate::stream::transport::{Binding, Bindings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
@@ -29,8 +29,8 @@ pub(crate) struct First {
     header: String,
     bare: String,
     nonce: String,
-    /// Whether the client binds the sign-in to the connection's exporter.
-    bound: bool,
+    /// How the client binds the sign-in to the connection, if it does.
+    bound: Option<Binding>,
 }
 
 impl First {
@@ -45,12 +45,14 @@ impl First {
             return Err(MALFORMED);
         };
         let bound = match (flag, plus) {
-            ("n", false) => false,
+            ("n", false) => None,
             // The client could bind but thinks that we cannot: if we can, somebody took the better mechanism off our list.
-            ("y", false) if bindings.exporter.is_some() => return Err(NOT_BOUND),
-            ("y", false) => false,
-            ("p=tls-exporter", true) if bindings.exporter.is_some() => true,
-            (flag, true) if flag.starts_with("p=") => return Err(NOT_BOUND),
+            ("y", false) if bindings.any() => return Err(NOT_BOUND),
+            ("y", false) => None,
+            (flag, true) => {
+                let wanted = flag.strip_prefix("p=").ok_or(MALFORMED)?;
+                Some(bindings.offered().find(|binding| binding.name() == wanted).ok_or(NOT_BOUND)?)
+            }
             _ => return Err(MALFORMED),
         };
         let mut fields = bare.split(',');
@@ -105,8 +107,8 @@ pub(crate) fn judge(
     let binding = STANDARD.decode(binding).map_err(|_| MALFORMED)?;
     let proof: [u8; 32] = STANDARD.decode(proof).ok().and_then(|p| p.try_into().ok()).ok_or(MALFORMED)?;
     let mut expected = first.header.clone().into_bytes();
-    if let Some(exporter) = bindings.exporter.as_ref().filter(|_| first.bound) {
-        expected.extend_from_slice(exporter);
+    if let Some(binding) = first.bound {
+        expected.extend_from_slice(bindings.of(binding).ok_or(NOT_BOUND)?);
     }
     if !bool::from(binding.ct_eq(&expected)) {
         return Err(NOT_BOUND);
@@ -189,10 +191,11 @@ mod tests {
 
     #[test]
     fn whoever_could_bind_must_bind() {
-        let can = Bindings { exporter: Some(vec![7; 32]) };
+        let can = Bindings { exporter: Some(vec![7; 32]), end_point: Some(vec![6; 32]) };
         let read = |text: &str, plus| First::read(text.as_bytes(), plus, &can).map(|f| f.bound);
-        assert_eq!(read("p=tls-exporter,,n=a,r=b", true), Ok(true));
-        assert_eq!(read("n,,n=a,r=b", false), Ok(false));
+        assert_eq!(read("p=tls-exporter,,n=a,r=b", true), Ok(Some(Binding::Exporter)));
+        assert_eq!(read("p=tls-server-end-point,,n=a,r=b", true), Ok(Some(Binding::EndPoint)));
+        assert_eq!(read("n,,n=a,r=b", false), Ok(None));
         assert_eq!(read("y,,n=a,r=b", false), Err(NOT_BOUND), "somebody hid that it can be bound");
         assert_eq!(read("p=tls-unique,,n=a,r=b", true), Err(NOT_BOUND));
         assert_eq!(read("p=tls-exporter,,n=a,r=b", false), Err(MALFORMED));
@@ -205,6 +208,15 @@ mod tests {
         assert_eq!(judged(said(&right)), Ok(None), "bound to this connection, but the proof is wrong");
         right[20] = 8;
         assert_eq!(judged(said(&right)), Err(NOT_BOUND));
+        // On TLS 1.2 there is the certificate alone.
+        let old = Bindings { exporter: None, ..can.clone() };
+        assert_eq!(First::read(b"p=tls-exporter,,n=a,r=b", true, &old).unwrap_err(), NOT_BOUND);
+        assert_eq!(First::read(b"y,,n=a,r=b", false, &old).unwrap_err(), NOT_BOUND);
+        let first = First::read(b"p=tls-server-end-point,,n=user,r=x", true, &old).unwrap();
+        let judged = |words: String| judge(&first, "xy", "r=xy", &keys(), words.as_bytes(), &old);
+        let of = |binding: [u8; 32]| [&b"p=tls-server-end-point,,"[..], &binding].concat();
+        assert_eq!(judged(said(&of([6; 32]))), Ok(None), "bound to this certificate");
+        assert_eq!(judged(said(&of([7; 32]))), Err(NOT_BOUND), "bound to another");
     }
 
     #[test]

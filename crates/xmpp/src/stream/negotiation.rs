@@ -166,7 +166,7 @@ impl Negotiation<'_> {
                 ("starttls", ns::TLS) if !self.transport.is_encrypted() && !self.transport.is_websocket() => {
                     self.send(El::of(ns::TLS, "proceed")).await?;
                     self.opened = false;
-                    self.transport.start_tls(self.door.tls()).await?;
+                    self.transport.start_tls(&self.door.tls()).await?;
                     bindings = self.transport.bindings();
                     self.open(|n| n.first_features(&bindings)).await?;
                     continue;
@@ -248,9 +248,9 @@ impl Negotiation<'_> {
             let offered = Mechanism::offered(bindings, self.plain_allowed());
             let names = offered.iter().map(|m| El::new("mechanism").text(m.name()));
             features = features.child(El::of(ns::SASL, "mechanisms").children(names));
-            if bindings.exporter.is_some() {
-                let binding = El::new("channel-binding").attr("type", "tls-exporter");
-                features = features.child(El::of(ns::SASL_CB_TYPES, "sasl-channel-binding").child(binding));
+            if bindings.any() {
+                let types = bindings.offered().map(|b| El::new("channel-binding").attr("type", b.name()));
+                features = features.child(El::of(ns::SASL_CB_TYPES, "sasl-channel-binding").children(types));
             }
         }
         features.child(limits(Bounds::STRANGER.bytes))
