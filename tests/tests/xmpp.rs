@@ -86,7 +86,26 @@ fn a_client_of_tls_1_2_binds_its_sign_in_to_the_certificate() {
     let dir = tempdir().unwrap();
     let server = serve(&dir.path().join("data"), &[("XMPP__LISTEN_TLS", "127.0.0.1:0")]);
     let address = server.xmpp_tls.clone().unwrap();
-    scenario("signing_in", "bound_to_the_certificate", &address, &server);
+    scenario("signing_in", "bound_to_the_certificate", "old_clients_sign_in_with_sha_1", &address, &server);
+}
+
+#[test]
+fn old_clients_sign_in_with_sha_1_where_it_is_wanted() {
+    let dir = tempdir().unwrap();
+    let (data, port) = (dir.path().join("data"), dir.path().join("port"));
+    let mut server = Some(serve(&data, &[]));
+    let address = server.as_ref().unwrap().xmpp.clone().unwrap();
+    let environment = [("HOLDFAST_PORT_FILE", port.to_str().unwrap())];
+    play("signing_in", "old_clients_sign_in_with_sha_1", &address, &environment, |_| {
+        assert!(server.take().unwrap().stop().success());
+        let settings: Vec<(&str, &str)> = SETTINGS.into_iter().chain([("XMPP__SCRAM_SHA1", "true")]).collect();
+        let again = Server::start_with(&data, &settings);
+        std::fs::write(port.with_extension("web"), &again.address).unwrap();
+        let at = again.xmpp.clone().unwrap();
+        std::fs::write(&port, at.rsplit_once(':').unwrap().1).unwrap();
+        server = Some(again);
+    })
+    .unwrap_or_else(|said| panic!("{said}"));
 }
 
 fn pool() -> Pool {

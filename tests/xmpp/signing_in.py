@@ -4,10 +4,11 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import os
 import re
 import ssl
 
-from client import PASSWORD, run
+from client import PASSWORD, Web, run
 
 STREAM = "http://etherx.jabber.org/streams"
 
@@ -87,6 +88,40 @@ async def bound_to_the_certificate(server):
         assert await line.scram("ana", "wrong wrong", "SCRAM-SHA-256-PLUS", "tls-server-end-point", point) == "not-authorized"
         assert await line.scram("ana", PASSWORD, "SCRAM-SHA-256-PLUS", "tls-server-end-point", point) == "success"
         line.writer.close()
+
+
+async def old_clients_sign_in_with_sha_1(server):
+    """The test starts the server again with the setting on: of passwords that were set before it was, there are no keys yet."""
+    line = await Line.open(server)
+    assert "SCRAM-SHA-1" not in line.features
+    assert await line.scram("ana", PASSWORD, "SCRAM-SHA-1") == "invalid-mechanism"
+    print("do restart", flush=True)
+    server.port = int(open(os.environ["HOLDFAST_PORT_FILE"]).read())
+    line = await Line.open(server)
+    assert "<mechanism>SCRAM-SHA-1</mechanism>" in line.features and "SCRAM-SHA-1-PLUS" not in line.features
+    # No keys yet: as if there were no such person.
+    assert await line.scram("ana", PASSWORD, "SCRAM-SHA-1") == "not-authorized"
+    rounds = line.rounds
+    assert await line.scram("nobody", PASSWORD, "SCRAM-SHA-1") == "not-authorized" and line.rounds == rounds
+    # The password comes in the clear once, by PLAIN, or by the web.
+    await (await server.client("ana", mechanism="PLAIN")).stop()
+    Web("bo", open(os.environ["HOLDFAST_PORT_FILE"] + ".web").read())
+    for name in ("ana", "bo"):
+        line = await Line.open(server)
+        assert await line.scram(name, "wrong wrong", "SCRAM-SHA-1") == "not-authorized"
+        assert await line.scram(name, PASSWORD, "SCRAM-SHA-1") == "success", name
+    # SCRAM-SHA-256 goes on, and shows nothing from which keys could be made.
+    line = await Line.open(server)
+    assert await line.scram("cleo", PASSWORD, "SCRAM-SHA-256") == "success"
+    line = await Line.open(server)
+    assert await line.scram("cleo", PASSWORD, "SCRAM-SHA-1") == "not-authorized"
+    # Another password ends the old keys and makes new ones.
+    ana = await server.client("ana")
+    change = "<query xmlns='jabber:iq:register'><username>ana</username><password>quite another</password></query>"
+    await ana.ask(server.domain, change, "set")
+    line = await Line.open(server)
+    assert await line.scram("ana", PASSWORD, "SCRAM-SHA-1") == "not-authorized"
+    assert await line.scram("ana", "quite another", "SCRAM-SHA-1") == "success"
 
 
 run({name: value for name, value in list(globals().items()) if asyncio.iscoroutinefunction(value)})

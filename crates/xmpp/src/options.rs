@@ -21,6 +21,8 @@ pub struct XmppOptions {
     pub key: String,
     /// Whether passwords may go over plain TCP.
     pub plaintext: bool,
+    /// Whether clients that know nothing better sign in with SCRAM-SHA-1; keys for it are kept then.
+    pub scram_sha1: bool,
     /// Whether browsers connect by WebSocket.
     pub websocket: bool,
     /// The category of rooms that are made by entering them.
@@ -64,6 +66,7 @@ impl Default for XmppOptions {
             certificate: String::new(),
             key: String::new(),
             plaintext: false,
+            scram_sha1: false,
             websocket: true,
             category: "XMPP".to_owned(),
             contact_abuse: Vec::new(),

@@ -6,7 +6,7 @@ pub(crate) mod scram;
 mod tokens;
 mod webhooks;
 
-pub use holdfast_store::accounts::ScramKeys;
+pub use holdfast_store::accounts::{ScramKeys, Sha1Keys};
 pub use proofs::Offer;
 pub use tokens::NewToken;
 
@@ -67,6 +67,7 @@ impl Chat {
         let offer = self.offer(name, &from.address).await?;
         let right = scram::matches(password, offer.real_keys(), options.password_iterations).await?;
         let user = self.judge(&offer, right, &from.address).await?;
+        self.note_password(user, password, &offer).await;
         let secret = chance::secret()?;
         let expires_at = now.plus_millis(i64::from(options.sign_in_days) * 86_400_000);
         let sign_in = SignIn {
@@ -228,7 +229,25 @@ impl Chat {
 
     pub(crate) async fn put_password(&self, of: PrincipalId, new: &str) -> Result<()> {
         let keys = scram::make(new, self.options().accounts.password_iterations).await?;
-        Ok(self.store().set_password(of, Some(keys)).await?)
+        let made_with = keys.stored_key;
+        self.store().set_password(of, Some(keys)).await?;
+        self.keep_sha1_keys(of, new, made_with).await
+    }
+
+    /// Keeps keys for SCRAM-SHA-1 of a password that is known just now, if that is wanted and there are none.
+    async fn keep_sha1_keys(&self, of: PrincipalId, password: &str, made_with: [u8; 32]) -> Result<()> {
+        if !self.options().scram_sha1 || self.store().sha1_keys(of).await?.is_some() {
+            return Ok(());
+        }
+        let keys = scram::make_sha1(password, self.options().accounts.password_iterations).await?;
+        Ok(self.store().put_sha1_keys(of, made_with, keys).await?)
+    }
+
+    /// The same of a password that somebody has just proven to know. That it cannot be kept now is no reason to turn him away.
+    pub(crate) async fn note_password(&self, of: PrincipalId, password: &str, offer: &Offer) {
+        if let Err(error) = self.keep_sha1_keys(of, password, offer.keys().stored_key).await {
+            tracing::warn!(%error, user = %of, "keys for SCRAM-SHA-1 cannot be kept now; the next sign-in tries it again");
+        }
     }
 
     /// Whether the pool has no person in it yet.

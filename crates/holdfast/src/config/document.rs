@@ -182,6 +182,11 @@ pub(super) fn settings() -> &'static [Setting] {
             "plaintext",
             "Whether clients may sign in without TLS, by PLAIN too. Only where xmpp.listen is an address of this machine alone.",
         ),
+        s(
+            "xmpp",
+            "scram_sha1",
+            "Whether old clients may sign in with SCRAM-SHA-1. Keys for it are then made and kept whenever a password is set or given in the clear, by the web or PLAIN; who has none yet cannot sign in with it.",
+        ),
         s("xmpp", "websocket", "Whether browsers may speak XMPP over the HTTP door, at /xmpp-websocket."),
         s(
             "xmpp",

@@ -20,6 +20,7 @@ pub(super) struct Migration {
 pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "first", sql: include_str!("migrations/0001_first.sql") },
     Migration { number: 2, name: "direct", sql: include_str!("migrations/0002_direct.sql") },
+    Migration { number: 3, name: "sha1", sql: include_str!("migrations/0003_sha1.sql") },
 ];
 
 /// Refuses a database that is neither ours nor empty, before anything in it is touched.

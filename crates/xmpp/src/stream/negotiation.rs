@@ -175,7 +175,7 @@ impl Negotiation<'_> {
                 ("auth", ns::SASL) => {
                     let (door, address) = (self.door, self.address);
                     let with = Circumstances { chat: &door.chat, address, bindings: &bindings };
-                    let offered = Mechanism::offered(&bindings, self.plain_allowed());
+                    let offered = Mechanism::offered(&bindings, self.plain_allowed(), door.options.scram_sha1);
                     let wanted = offered.into_iter().find(|m| Some(m.name()) == element.attr("mechanism"));
                     match (wanted, decoded(&element)) {
                         (None, _) => Err(Failure::new("invalid-mechanism")),
@@ -245,7 +245,7 @@ impl Negotiation<'_> {
             features = features.child(if self.must_encrypt() { tls.child(El::new("required")) } else { tls });
         }
         if !self.must_encrypt() {
-            let offered = Mechanism::offered(bindings, self.plain_allowed());
+            let offered = Mechanism::offered(bindings, self.plain_allowed(), self.door.options.scram_sha1);
             let names = offered.iter().map(|m| El::new("mechanism").text(m.name()));
             features = features.child(El::of(ns::SASL, "mechanisms").children(names));
             if bindings.any() {
