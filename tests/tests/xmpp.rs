@@ -50,6 +50,8 @@ scenarios! {
         messages_wait_for_whoever_is_away,
         subscriptions,
         blocking,
+        blocking_ends_presence_both_ways,
+        a_roster_that_is_known_is_not_sent_again,
         bookmarks_in_all_forms,
         cards_and_private_xml,
         the_server_says_what_it_is,
@@ -62,6 +64,7 @@ scenarios! {
     }
     hostile {
         before_signing_in,
+        acknowledgements_that_cannot_be,
         after_signing_in,
     }
     terminal {

@@ -120,6 +120,46 @@ async def blocking(server):
     await fred.until("a message", says("hey again"))
 
 
+async def blocking_ends_presence_both_ways(server):
+    dora, emil = await server.client("dora"), await server.client("emil")
+    is_from = lambda who, kind: lambda s: s.name == "presence" and s["from"] == who.boundjid.full and s["type"] == kind
+    for one, other in ((dora, emil), (emil, dora)):
+        one.send_presence(pto=other.boundjid.bare, ptype="subscribe")
+        await other.until("to be asked", lambda s: s["type"] == "subscribe")
+        other.send_presence(pto=one.boundjid.bare, ptype="subscribed")
+        await one.until("the presence", is_from(other, "available"))
+    await dora.ask(None, f"<block xmlns='urn:xmpp:blocking'><item jid='{server.jid('emil')}'/></block>", "set")
+    await emil.until("dora to go", is_from(dora, "unavailable"))
+    await dora.until("emil to go", is_from(emil, "unavailable"))
+    dora.send_presence(pstatus="hidden from emil")
+    emil.send_presence(pstatus="hidden from dora")
+    again = await server.client("dora", resource="again")
+    for client, other in ((dora, emil), (again, emil), (emil, dora)):
+        await client.never("a presence of somebody blocked", lambda s: s.name == "presence" and s["from"].bare == other.boundjid.bare and s["type"] == "available", 0.3)
+    await dora.ask(None, "<unblock xmlns='urn:xmpp:blocking'/>", "set")
+    back = await emil.until("dora back", is_from(dora, "available"))
+    assert back["status"] == "hidden from emil"
+    back = await dora.until("emil back", is_from(emil, "available"))
+    assert back["status"] == "hidden from dora"
+
+
+async def a_roster_that_is_known_is_not_sent_again(server):
+    fred = await server.client("fred")
+    ask = lambda ver: fred.ask(None, f"<query xmlns='jabber:iq:roster' ver='{ver}'/>")
+    empty = await ask("")
+    assert empty is not None and empty.get("ver")
+    assert await ask(empty.get("ver")) is None, "unchanged"
+    pushed = asyncio.get_event_loop().create_future()
+    fred.add_filter("in", lambda s: (pushed.done() or s.xml.find("{jabber:iq:roster}query") is None or s["type"] != "set" or pushed.set_result(s.xml.find("{jabber:iq:roster}query").get("ver")), s)[1])
+    await fred.ask(None, f"<query xmlns='jabber:iq:roster'><item jid='{server.jid('gina')}' name='Gina'/></query>", "set")
+    version = await asyncio.wait_for(pushed, 15)
+    changed = await ask(empty.get("ver"))
+    assert [i.get("name") for i in changed] == ["Gina"] and changed.get("ver") == version
+    assert await ask(version) is None
+    plain = await fred.ask(None, "<query xmlns='jabber:iq:roster'/>")
+    assert len(plain) == 1 and plain.get("ver") is None, "who knows no versions is told none"
+
+
 async def bookmarks_in_all_forms(server):
     gina = await server.client("gina")
     room = server.room("tea")
@@ -172,7 +212,8 @@ async def the_server_says_what_it_is(server):
     ana = await server.client("ana")
     info = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
     features = {f.get("var") for f in info.iter("{http://jabber.org/protocol/disco#info}feature")}
-    assert {"urn:xmpp:carbons:2", "urn:xmpp:blocking", "urn:xmpp:ping"} <= features
+    assert {"urn:xmpp:carbons:2", "urn:xmpp:blocking", "urn:xmpp:ping", "msgoffline", "jabber:iq:last"} <= features
+    assert int((await ana.ask(server.domain, "<query xmlns='jabber:iq:last'/>")).get("seconds")) >= 0
     items = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#items'/>")
     assert [i.get("jid") for i in items] == [server.rooms]
     version = await ana.ask(server.domain, "<query xmlns='jabber:iq:version'/>")

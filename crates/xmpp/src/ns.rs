@@ -49,6 +49,7 @@ names! {
     SM_3 = "urn:xmpp:sm:3";
     HATS = "urn:xmpp:hats:0";
     IQ_VERSION = "jabber:iq:version";
+    OFFLINE = "msgoffline";
     IQ_LAST = "jabber:iq:last";
     ENTITY_TIME = "urn:xmpp:time";
     X_CONFERENCE = "jabber:x:conference";

@@ -20,6 +20,8 @@ pub(crate) const SERVER: &[&str] = &[
     ns::CSI_0,
     ns::COMMANDS,
     ns::IQ_REGISTER,
+    ns::IQ_LAST,
+    ns::OFFLINE,
 ];
 
 /// What a person's account speaks.
@@ -123,6 +125,8 @@ mod tests {
         (ns::CSI_0, "0352"),
         (ns::COMMANDS, "0050"),
         (ns::IQ_REGISTER, "0077"),
+        (ns::IQ_LAST, "0012"),
+        (ns::OFFLINE, "0160"),
         (ns::MAM, "0313"),
         (ns::MAM_EXTENDED, "0313"),
         (ns::SID, "0359"),
@@ -142,8 +146,8 @@ mod tests {
     ];
     /// Extensions that nothing announces.
     const SILENT: &[&str] = &[
-        "0004", "0012", "0048", "0085", "0106", "0115", "0156", "0160", "0163", "0203", "0223", "0224", "0249", "0297",
-        "0133", "0157", "0308", "0333", "0334", "0368", "0431", "0444", "0455", "0490",
+        "0004", "0048", "0085", "0106", "0115", "0156", "0163", "0203", "0223", "0224", "0249", "0297", "0133", "0157",
+        "0308", "0333", "0334", "0368", "0431", "0444", "0455", "0490",
     ];
 
     fn extension(feature: &str) -> &'static str {

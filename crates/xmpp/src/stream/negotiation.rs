@@ -77,9 +77,9 @@ pub(crate) async fn negotiate(door: &Door, transport: Transport, address: &str) 
                 let Negotiation { transport, .. } = negotiation;
                 return Some(Negotiated::Bound(Box::new(Bound { transport, caller, resource, id })));
             }
-            Ok(Begun::Resume(parked, element)) => {
+            Ok(Begun::Resume(parked, h)) => {
                 let Negotiation { transport, .. } = negotiation;
-                parked.go_on(transport, &element).await;
+                parked.go_on(transport, h).await;
                 return Some(Negotiated::Resumed);
             }
             Err(end) => end,
@@ -98,7 +98,7 @@ pub(crate) async fn negotiate(door: &Door, transport: Transport, address: &str) 
 /// How a session begins.
 enum Begun {
     Bind { resource: String, id: String },
-    Resume(crate::session::resumption::Handle, Element),
+    Resume(crate::session::resumption::Handle, u32),
 }
 
 impl Negotiation<'_> {
@@ -273,13 +273,13 @@ impl Negotiation<'_> {
         loop {
             let element = self.stanza().await?;
             if element.is("resume", ns::SM_3) {
-                match self.door.parked.find(element.attr("previd").unwrap_or_default(), caller.user) {
-                    Some(parked) => return Ok(Begun::Resume(parked, element)),
-                    None => {
-                        let gone = El::of(ns::XMPP_STANZAS, "item-not-found");
-                        self.send(El::of(ns::SM_3, "failed").child(gone)).await?;
-                    }
-                }
+                let parked = self.door.parked.find(element.attr("previd").unwrap_or_default(), caller.user);
+                let why = match (parked, element.attr("h").and_then(|h| h.parse().ok())) {
+                    (Some(parked), Some(h)) => return Ok(Begun::Resume(parked, h)),
+                    (Some(_), None) => "bad-request",
+                    (None, _) => "item-not-found",
+                };
+                self.send(El::of(ns::SM_3, "failed").child(El::of(ns::XMPP_STANZAS, why))).await?;
                 continue;
             }
             let bind = payload(&element).filter(|p| p.is("bind", ns::BIND));
