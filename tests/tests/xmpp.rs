@@ -54,6 +54,7 @@ scenarios! {
         a_roster_that_is_known_is_not_sent_again,
         bookmarks_in_all_forms,
         cards_and_private_xml,
+        one_picture_in_both_forms,
         the_server_says_what_it_is,
         a_broken_connection_goes_on,
         wrong_passwords,

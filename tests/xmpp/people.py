@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import urllib.request
@@ -206,6 +207,55 @@ async def cards_and_private_xml(server):
     await ana.ask(None, "<query xmlns='jabber:iq:private'><notes xmlns='x:notes'><one/></notes></query>", "set")
     kept = await ana.ask(None, "<query xmlns='jabber:iq:private'><notes xmlns='x:notes'/></query>")
     assert kept.find("{x:notes}notes/{x:notes}one") is not None
+
+
+async def one_picture_in_both_forms(server):
+    gina, hans = await server.client("gina"), await server.client("hans")
+    data, meta, update = "urn:xmpp:avatar:data", "urn:xmpp:avatar:metadata", "{vcard-temp:x:update}"
+    features = await gina.ask(gina.boundjid.bare, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    assert "urn:xmpp:pep-vcard-conversion:0" in {f.get("var") for f in features}
+    hash_of = lambda picture: hashlib.sha1(picture).hexdigest()
+    encoded = lambda picture: base64.b64encode(picture).decode()
+    shown = lambda s: [p.text for p in s.xml.iter(update + "photo")]
+    items = lambda node: gina.ask(None, f"<pubsub xmlns='{PUBSUB}'><items node='{node}'/></pubsub>")
+    binval = lambda card: None if card.find("{vcard-temp}PHOTO") is None else base64.b64decode(card.find("{vcard-temp}PHOTO/{vcard-temp}BINVAL").text)
+    card = lambda who: who.ask(server.jid("gina"), "<vCard xmlns='vcard-temp'/>")
+
+    # From the vCard to what is published.
+    one = b"first picture"
+    await gina.ask(None, f"<vCard xmlns='vcard-temp'><FN>Gina</FN><PHOTO><TYPE>image/jpeg</TYPE><BINVAL>{encoded(one)}</BINVAL></PHOTO></vCard>", "set")
+    info = (await items(meta)).find(".//{%s}info" % meta)
+    assert (info.get("id"), info.get("bytes"), info.get("type")) == (hash_of(one), str(len(one)), "image/jpeg")
+    kept = (await items(data)).find(f".//{{{PUBSUB}}}item")
+    assert kept.get("id") == hash_of(one) and base64.b64decode(kept[0].text) == one
+    # And in its presence, in rooms too, without the client's doing.
+    room = server.room(f"pictures-{uuid.uuid4().hex[:8]}")
+    await hans.join(room, "hans")
+    await gina.join(room, "gina")
+    seen = await hans.until("gina", lambda s: s.name == "presence" and s["from"] == f"{room}/gina")
+    assert shown(seen) == [hash_of(one)], seen
+    assert binval(await hans.ask(f"{room}/gina", "<vCard xmlns='vcard-temp'/>")) == one, "an occupant's vCard"
+
+    # From what is published to the vCard; the rest of it stays.
+    two = b"second picture"
+    publish = lambda node, id, payload: gina.ask(None, f"<pubsub xmlns='{PUBSUB}'><publish node='{node}'><item id='{id}'>{payload}</item></publish></pubsub>", "set")
+    await publish(data, hash_of(two), f"<data xmlns='{data}'>{encoded(two)}</data>")
+    await publish(meta, hash_of(two), f"<metadata xmlns='{meta}'><info bytes='{len(two)}' id='{hash_of(two)}' type='image/png'/></metadata>")
+    told = await card(hans)
+    assert binval(told) == two and told.find("{vcard-temp}FN").text == "Gina" and told.find("{vcard-temp}PHOTO/{vcard-temp}TYPE").text == "image/png"
+    gina.send_presence(pto=f"{room}/gina", pstatus="new")
+    seen = await hans.until("gina's new presence", lambda s: s.name == "presence" and s["from"] == f"{room}/gina" and s["status"] == "new")
+    assert shown(seen) == [hash_of(two)]
+    # One whose data is not what it is called changes nothing, nor one that is elsewhere.
+    await publish(meta, hash_of(one), f"<metadata xmlns='{meta}'><info bytes='1' id='{hash_of(one)}' type='image/png'/></metadata>")
+    await publish(meta, "x", f"<metadata xmlns='{meta}'><info bytes='1' id='x' type='image/png' url='http://x.example/'/></metadata>")
+    assert binval(await card(hans)) == two
+    # None any more.
+    await publish(meta, "current", f"<metadata xmlns='{meta}'/>")
+    assert binval(await card(hans)) is None
+    gina.send_presence(pto=f"{room}/gina", pstatus="none")
+    seen = await hans.until("gina without one", lambda s: s.name == "presence" and s["from"] == f"{room}/gina" and s["status"] == "none")
+    assert shown(seen) == []
 
 
 async def the_server_says_what_it_is(server):

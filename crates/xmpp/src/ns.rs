@@ -44,6 +44,8 @@ names! {
     VCARD_TEMP = "vcard-temp";
     BLOCK = "urn:xmpp:blocking";
     BLOCK_ERRORS = "urn:xmpp:blocking:errors";
+    VCARD_UPDATE = "vcard-temp:x:update";
+    AVATAR_CONVERSION = "urn:xmpp:pep-vcard-conversion:0";
     CARBONS_2 = "urn:xmpp:carbons:2";
     CSI_0 = "urn:xmpp:csi:0";
     SM_3 = "urn:xmpp:sm:3";

@@ -49,6 +49,7 @@ pub(crate) const ACCOUNT: &[&str] = &[
     "http://jabber.org/protocol/pubsub#retract-items",
     "http://jabber.org/protocol/pubsub#retrieve-items",
     ns::BOOKMARKS_1_COMPAT,
+    ns::AVATAR_CONVERSION,
 ];
 
 /// A description of something: its identities (category, kind, name) and features.
@@ -131,6 +132,7 @@ mod tests {
         (ns::MAM_EXTENDED, "0313"),
         (ns::SID, "0359"),
         (ns::BOOKMARKS_1_COMPAT, "0402"),
+        (ns::AVATAR_CONVERSION, "0398"),
         (ns::MUC, "0045"),
         (ns::MUC_STABLE_ID, "0045"),
         (ns::MUC_REQUEST, "0045"),
@@ -146,8 +148,8 @@ mod tests {
     ];
     /// Extensions that nothing announces.
     const SILENT: &[&str] = &[
-        "0004", "0048", "0085", "0106", "0115", "0156", "0163", "0203", "0223", "0224", "0249", "0297", "0133", "0157",
-        "0308", "0333", "0334", "0368", "0431", "0444", "0455", "0490",
+        "0004", "0048", "0084", "0085", "0106", "0115", "0156", "0163", "0203", "0223", "0224", "0249", "0297", "0133",
+        "0153", "0157", "0308", "0333", "0334", "0368", "0431", "0444", "0455", "0490",
     ];
 
     fn extension(feature: &str) -> &'static str {
