@@ -112,7 +112,9 @@ impl Chat {
                 let item = Item { id: ID.to_owned(), at: self.now(), payload: notice.kept() };
                 self.store().put_items(OWNER, NODE.to_owned(), vec![item], 1).await?;
             }
-            None => drop(self.store().remove_node(OWNER, NODE.to_owned()).await?),
+            None => {
+                self.store().remove_node(OWNER, NODE.to_owned()).await?;
+            }
         }
         self.heard_of_notice(notice, true);
         Ok(())

@@ -74,14 +74,14 @@ fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     if *first != tag {
         return None;
     }
-    let (length, rest) = match length {
-        short @ 0..=0x7f => (usize::from(*short), rest),
+    let (length, rest) = match *length {
+        short @ 0..=0x7f => (usize::from(short), rest),
         long => {
             let (length, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
             if length.is_empty() || length.len() > 3 {
                 return None;
             }
-            (length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
+            (length.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)), rest)
         }
     };
     rest.split_at_checked(length)

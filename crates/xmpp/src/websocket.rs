@@ -79,7 +79,7 @@ const OPEN: [(HeaderName, &str); 1] = [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"
 
 /// What is known of an outage, for those who cannot sign in (XEP-0455 section 2.2).
 async fn status(State(door): State<Door>) -> Response {
-    let document = match door.chat.outage() {
+    let mut document = match door.chat.outage() {
         Some(notice) => serde_json::json!({
             "planned": notice.planned,
             "beginning": notice.beginning,
@@ -88,7 +88,6 @@ async fn status(State(door): State<Door>) -> Response {
         }),
         None => serde_json::json!({}),
     };
-    let mut document = document;
     if let Some(object) = document.as_object_mut() {
         object.retain(|_, value| !value.is_null());
     }

@@ -9,7 +9,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use holdfast_chat::notices::{NewNotice, Notice};
 use holdfast_chat::{ActiveChange, ChatError, PoolView, ServerView};
-use holdfast_domain::Time;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -260,12 +259,10 @@ impl StandingNotice {
 struct SetNotice {
     /// Whether the outage is meant; if it is not said, it is.
     planned: Option<bool>,
-    /// When it begins, RFC 3339; now, if that is not said.
-    #[schema(format = DateTime)]
-    beginning: Option<String>,
-    /// When it should be over, RFC 3339.
-    #[schema(format = DateTime)]
-    expected_end: Option<String>,
+    /// When it begins; now, if that is not said.
+    beginning: Option<Moment>,
+    /// When it should be over.
+    expected_end: Option<Moment>,
     /// A sentence for people.
     message: String,
     /// Changes nothing; answers with what would be changed.
@@ -293,13 +290,10 @@ async fn notice(State(door): State<Door>, By(caller): By) -> Result<Json<Standin
 #[utoipa::path(put, path = "/pool/notice", tag = "pool", responses((status = 200, body = NoticeOrWould), Refusals))]
 async fn set_notice(State(door): State<Door>, By(caller): By, Json(set): Json<SetNotice>) -> Result<Response> {
     super::operate::demand_admin(&door, &caller)?;
-    let moment = |field: &str, text: Option<String>| {
-        text.map(|text| Time::parse(&text).map_err(|why| ChatError::invalid(field, why))).transpose()
-    };
     let new = NewNotice {
         planned: set.planned.unwrap_or(true),
-        beginning: moment("beginning", set.beginning)?,
-        expected_end: moment("expected_end", set.expected_end)?,
+        beginning: set.beginning.map(|m| m.0),
+        expected_end: set.expected_end.map(|m| m.0),
         message: set.message,
     };
     let outcome = door.chat.set_notice(&caller, Some(new), mode(set.what_if)).await?;

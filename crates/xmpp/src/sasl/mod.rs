@@ -36,6 +36,7 @@ impl Mechanism {
 
     /// Those that a connection is offered, the best first. PLAIN shows the password to whoever can read the connection.
     pub(crate) fn offered(bindings: &Bindings, plain: bool, sha1: bool) -> Vec<Mechanism> {
+        use Mechanism::{Plain, Scram, ScramPlus, Sha1, Sha1Plus};
         let wanted = |mechanism: &Mechanism| match mechanism {
             Mechanism::ScramPlus => bindings.any(),
             Mechanism::Scram => true,
@@ -43,7 +44,6 @@ impl Mechanism {
             Mechanism::Sha1 => sha1,
             Mechanism::Plain => plain,
         };
-        use Mechanism::{Plain, Scram, ScramPlus, Sha1, Sha1Plus};
         [ScramPlus, Sha1Plus, Scram, Sha1, Plain].into_iter().filter(wanted).collect()
     }
 }

@@ -103,7 +103,7 @@ impl Session {
     pub(super) fn acknowledged(&mut self, element: &Element) -> Result<(), End> {
         let Some(managed) = &mut self.managed else { return Ok(()) };
         match element.attr("h").and_then(|h| h.parse().ok()) {
-            Some(h) => Ok(managed.settle(h)?),
+            Some(h) => managed.settle(h).map_err(End::from),
             None => {
                 Err(StreamError::new("bad-format", "an acknowledgement says `h`, a number (XEP-0198 section 4)").into())
             }

@@ -42,7 +42,7 @@ impl Session {
     /// Takes from it; everybody, if nobody is named.
     pub(crate) async fn unblock(&mut self, iq: &Iq<'_>) -> Result<Option<El>, StanzaError> {
         let jids = jids(iq.payload)?;
-        let were = match jids.is_empty() {
+        let were: Vec<String> = match jids.is_empty() {
             true => self.door.chat.kept_items(self.user(), LIST).await?.into_iter().map(|item| item.id).collect(),
             false => jids.clone(),
         };

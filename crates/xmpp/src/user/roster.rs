@@ -88,7 +88,7 @@ impl Contact {
 fn listed(items: &[Item]) -> Vec<Contact> {
     let mut contacts: Vec<Contact> =
         items.iter().filter_map(|item| Contact::read(&item.payload)).filter(|c| c.listed).collect();
-    contacts.sort_by(|a, b| a.jid.cmp(&b.jid));
+    contacts.sort_by(|a, b| a.jid.as_str().cmp(b.jid.as_str()));
     contacts
 }
 
@@ -159,7 +159,7 @@ impl Session {
         self.resource.change(|state| state.interested = true);
         let contacts = listed(&self.door.chat.kept_items(self.user(), CONTACTS).await?);
         let (known, version) = (iq.payload.attr("ver"), version(&contacts));
-        if known == Some(&version) {
+        if known == Some(version.as_str()) {
             return Ok(None);
         }
         let query = El::of(ns::ROSTER, "query").maybe("ver", known.map(|_| version));

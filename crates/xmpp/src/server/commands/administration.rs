@@ -161,7 +161,9 @@ impl Session {
                             })?;
                             chat.end_connection(&caller, *user, &found.teller).await?;
                         }
-                        None => drop(chat.end_sign_ins(&caller, *user).await?),
+                        None => {
+                            chat.end_sign_ins(&caller, *user).await?;
+                        }
                     }
                 }
                 Ok(Done::Said(format!("Sessions ended of {}", said(&whom))))
