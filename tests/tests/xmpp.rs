@@ -1,6 +1,7 @@
 //! XMPP, end to end: the real server with slixmpp, Profanity and go-sendxmpp. The scenarios are in `tests/xmpp`; each has a server of its own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use holdfast_tests::cli::run;
 use holdfast_tests::pool::{PASSWORD, Plan, Pool};
 use holdfast_tests::server::Server;
 use holdfast_tests::wait::until;
@@ -49,12 +50,18 @@ scenarios! {
         messages_wait_for_whoever_is_away,
         subscriptions,
         blocking,
+        blocking_ends_presence_both_ways,
+        a_roster_that_is_known_is_not_sent_again,
         bookmarks_in_all_forms,
         cards_and_private_xml,
+        one_picture_in_both_forms,
         the_server_says_what_it_is,
         a_broken_connection_goes_on,
         wrong_passwords,
         every_way_to_sign_in,
+        administration_by_commands,
+        ones_own_password_by_command,
+        passwords_are_changed_in_band,
     }
     files {
         the_service_is_found,
@@ -65,6 +72,7 @@ scenarios! {
     }
     hostile {
         before_signing_in,
+        acknowledgements_that_cannot_be,
         after_signing_in,
     }
     terminal {
@@ -101,6 +109,33 @@ fn without_uploads_files_have_names_alone() {
     let address = server.xmpp.clone().unwrap();
     scenario("files", "without_uploads", &address, &server);
     assert!(server.stop().success());
+}
+
+#[test]
+fn a_client_of_tls_1_2_binds_its_sign_in_to_the_certificate() {
+    let dir = tempdir().unwrap();
+    let server = serve(&dir.path().join("data"), &[("XMPP__LISTEN_TLS", "127.0.0.1:0")]);
+    let address = server.xmpp_tls.clone().unwrap();
+    scenario("signing_in", "bound_to_the_certificate", &address, &server);
+}
+
+#[test]
+fn old_clients_sign_in_with_sha_1_where_it_is_wanted() {
+    let dir = tempdir().unwrap();
+    let (data, port) = (dir.path().join("data"), dir.path().join("port"));
+    let mut server = Some(serve(&data, &[]));
+    let address = server.as_ref().unwrap().xmpp.clone().unwrap();
+    let environment = [("HOLDFAST_PORT_FILE", port.to_str().unwrap())];
+    play("signing_in", "old_clients_sign_in_with_sha_1", &address, &environment, |_| {
+        assert!(server.take().unwrap().stop().success());
+        let settings: Vec<(&str, &str)> = SETTINGS.into_iter().chain([("XMPP__SCRAM_SHA1", "true")]).collect();
+        let again = Server::start_with(&data, &settings);
+        std::fs::write(port.with_extension("web"), &again.address).unwrap();
+        let at = again.xmpp.clone().unwrap();
+        std::fs::write(&port, at.rsplit_once(':').unwrap().1).unwrap();
+        server = Some(again);
+    })
+    .unwrap_or_else(|said| panic!("{said}"));
 }
 
 fn pool() -> Pool {
@@ -152,6 +187,44 @@ fn whoever_is_moved_to_another_server_is_put_out_of_his_rooms_with_the_reason() 
 }
 
 #[test]
+fn contacts_are_said_as_they_are_set() {
+    let dir = tempdir().unwrap();
+    let settings = [
+        ("XMPP__CONTACT_ADMIN", r#"["mailto:admin@example.org", "xmpp:root@example.org"]"#),
+        ("XMPP__CONTACT_ABUSE", r#"["mailto:abuse@example.org"]"#),
+    ];
+    let server = serve(&dir.path().join("data"), &settings);
+    let address = server.xmpp.clone().unwrap();
+    scenario("people", "contacts_are_said", &address, &server);
+}
+
+#[test]
+fn users_are_told_of_an_outage() {
+    let dir = tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = serve(&data, &[("XMPP__STATUS_ADDRESSES", r#"["https://status.example.org/xmpp.json"]"#)]);
+    let address = server.xmpp.clone().unwrap();
+    let data = data.to_string_lossy().into_owned();
+    let notice = |what: &[&str]| run([&["pool", "notice"], what, &["--data", &data]].concat());
+    let environment = [("HOLDFAST_HTTP", server.address.as_str())];
+    play("people", "outages_are_told", &address, &environment, |what| match what {
+        "set" => {
+            let when = ["--begins", "2031-05-12T20:00:00Z", "--ends", "2031-05-12T21:00:00Z"];
+            let set = [&["set", "--message", "New disks"], &when[..]].concat();
+            notice(&[&set[..], &["--what-if"]].concat()).ended(0);
+            assert!(notice(&["show"]).ended(0).out.contains("no outage"), "nothing was changed");
+            notice(&set).ended(0);
+            assert!(notice(&["show"]).ended(0).out.contains("New disks"));
+            let backwards =
+                ["set", "--message", "x", "--begins", "2031-05-12T20:00:00Z", "--ends", "2031-05-12T19:00:00Z"];
+            notice(&backwards).ended(2);
+        }
+        _ => drop(notice(&["clear"]).ended(0)),
+    })
+    .unwrap_or_else(|said| panic!("{said}\n{}", server.log()));
+}
+
+#[test]
 fn whoever_does_not_sign_in_is_let_go() {
     let dir = tempdir().unwrap();
     let server = serve(&dir.path().join("data"), &[("XMPP__SIGN_IN_SECONDS", "1")]);
@@ -176,6 +249,7 @@ fn a_door_that_would_show_passwords_is_not_opened() {
         (vec![("XMPP__DOMAIN", "a.example"), ("XMPP__ROOMS_DOMAIN", "a.example")], "must differ"),
         (vec![("XMPP__DOMAIN", "a.example"), ("XMPP__UPLOADS_DOMAIN", "a.example")], "xmpp.uploads_domain"),
         (vec![("LIMITS__UNSENT_BYTES", "1")], "limits.unsent_bytes"),
+        (vec![("XMPP__DOMAIN", "a.example"), ("XMPP__CONTACT_ADMIN", r#"["ana"]"#)], "`ana` is no URI"),
     ] {
         let said = Server::try_start(&data, &settings).map(|_| ()).unwrap_err();
         assert!(said.contains(says), "{settings:?}: {said}");
@@ -205,6 +279,10 @@ fn every_scenario_is_played() {
         // Some need a server of another kind.
         let apart = [
             "over_tls",
+            "contacts_are_said",
+            "bound_to_the_certificate",
+            "old_clients_sign_in_with_sha_1",
+            "outages_are_told",
             "a_crowd",
             "whoever_does_not_sign_in_is_let_go",
             "where_no_files_are_taken",

@@ -194,8 +194,8 @@ async def archived(client, room, **how):
 class Web:
     """Somebody who uses the HTTP API."""
 
-    def __init__(self, name):
-        self.base = os.environ["HOLDFAST_HTTP"] + "/api/v1"
+    def __init__(self, name, address=None):
+        self.base = (address or os.environ["HOLDFAST_HTTP"]) + "/api/v1"
         self.cookies = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
         self.ask("POST", "/session", {"name": name, "password": PASSWORD})
 

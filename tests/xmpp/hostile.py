@@ -56,7 +56,61 @@ class Raw:
         return self
 
 
+async def acknowledgements_that_cannot_be(server):
+    sm, sasl = "urn:xmpp:sm:3", "urn:ietf:params:xml:ns:xmpp-sasl"
+    async def again(line):
+        """Signs in, up to where a session goes on or begins."""
+        line.say(header(server.domain))
+        await line.until("</stream:features>")
+        words = base64.b64encode(f"\0ana\0{PASSWORD}".encode()).decode()
+        line.say(f"<auth xmlns='{sasl}' mechanism='PLAIN'>{words}</auth>")
+        await line.until("<success")
+        line.came = ""
+        line.say(header(server.domain))
+        await line.until("</stream:features>")
+        line.came = ""
+        return line
+    async def managed():
+        line = await (await Raw.open(server)).sign_in(server, "ana")
+        line.say(f"<enable xmlns='{sm}' resume='true'/>")
+        await line.until("<enabled")
+        return line, line.came.split(" id='")[1].split("'")[0]
+    line, _ = await managed()
+    line.say(f"<a xmlns='{sm}' h='7'/>")
+    said = await line.end()
+    assert "<undefined-condition" in said and "<handled-count-too-high xmlns='urn:xmpp:sm:3' h='7' send-count='0'/>" in said, said
+    # At a resumption: without a number it fails, and the client may begin anew; with one that cannot be the stream ends.
+    line, name = await managed()
+    line.writer.transport.abort()
+    line = await again(await Raw.open(server))
+    line.say(f"<resume xmlns='{sm}' previd='{name}'/>")
+    await line.until("</failed>")
+    assert "bad-request" in line.came
+    line.say(f"<resume xmlns='{sm}' previd='nobody' h='0'/>")
+    await line.until("item-not-found")
+    line.say("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+    await line.until("</jid>")
+    line = await again(await Raw.open(server))
+    line.say(f"<resume xmlns='{sm}' previd='{name}' h='4000000000'/>")
+    said = await line.end()
+    assert "handled-count-too-high" in said and "<resumed" not in said, said
+    line = await again(await Raw.open(server))
+    line.say(f"<resume xmlns='{sm}' previd='{name}' h='0'/>")
+    await line.until("item-not-found")
+
+
 async def before_signing_in(server):
+    # Nobody makes an account for himself.
+    line = await Raw.open(server)
+    line.say(header(server.domain))
+    await line.until("</stream:features>")
+    assert "iq-register" not in line.came
+    line.say("<iq type='get' id='r1'><query xmlns='jabber:iq:register'/></iq>")
+    await line.until("service-unavailable")
+    line.say("<iq type='set' id='r2'><query xmlns='jabber:iq:register'><username>x</username><password>y</password></query></iq>")
+    await line.until("not-allowed")
+    line.say("<iq type='set' id='r3'><query xmlns='jabber:iq:register'><username>x</username><password>y</password></query></iq>")
+    assert "policy-violation" in await line.end()
     opened = header(server.domain)
     for text, condition in [
         (opened + "<a>" * 5000, "policy-violation"),

@@ -2,9 +2,13 @@
 
 import asyncio
 import base64
+import hashlib
+import json
+import os
+import urllib.request
 import uuid
 
-from client import Client, ET, IqError, PASSWORD, error_of, results, run, stanza_id
+from client import Client, ET, IqError, PASSWORD, Web, error_of, results, run, stanza_id
 
 MAM = "urn:xmpp:mam:2"
 PUBSUB = "http://jabber.org/protocol/pubsub"
@@ -117,6 +121,46 @@ async def blocking(server):
     await fred.until("a message", says("hey again"))
 
 
+async def blocking_ends_presence_both_ways(server):
+    dora, emil = await server.client("dora"), await server.client("emil")
+    is_from = lambda who, kind: lambda s: s.name == "presence" and s["from"] == who.boundjid.full and s["type"] == kind
+    for one, other in ((dora, emil), (emil, dora)):
+        one.send_presence(pto=other.boundjid.bare, ptype="subscribe")
+        await other.until("to be asked", lambda s: s["type"] == "subscribe")
+        other.send_presence(pto=one.boundjid.bare, ptype="subscribed")
+        await one.until("the presence", is_from(other, "available"))
+    await dora.ask(None, f"<block xmlns='urn:xmpp:blocking'><item jid='{server.jid('emil')}'/></block>", "set")
+    await emil.until("dora to go", is_from(dora, "unavailable"))
+    await dora.until("emil to go", is_from(emil, "unavailable"))
+    dora.send_presence(pstatus="hidden from emil")
+    emil.send_presence(pstatus="hidden from dora")
+    again = await server.client("dora", resource="again")
+    for client, other in ((dora, emil), (again, emil), (emil, dora)):
+        await client.never("a presence of somebody blocked", lambda s: s.name == "presence" and s["from"].bare == other.boundjid.bare and s["type"] == "available", 0.3)
+    await dora.ask(None, "<unblock xmlns='urn:xmpp:blocking'/>", "set")
+    back = await emil.until("dora back", is_from(dora, "available"))
+    assert back["status"] == "hidden from emil"
+    back = await dora.until("emil back", is_from(emil, "available"))
+    assert back["status"] == "hidden from dora"
+
+
+async def a_roster_that_is_known_is_not_sent_again(server):
+    fred = await server.client("fred")
+    ask = lambda ver: fred.ask(None, f"<query xmlns='jabber:iq:roster' ver='{ver}'/>")
+    empty = await ask("")
+    assert empty is not None and empty.get("ver")
+    assert await ask(empty.get("ver")) is None, "unchanged"
+    pushed = asyncio.get_event_loop().create_future()
+    fred.add_filter("in", lambda s: (pushed.done() or s.xml.find("{jabber:iq:roster}query") is None or s["type"] != "set" or pushed.set_result(s.xml.find("{jabber:iq:roster}query").get("ver")), s)[1])
+    await fred.ask(None, f"<query xmlns='jabber:iq:roster'><item jid='{server.jid('gina')}' name='Gina'/></query>", "set")
+    version = await asyncio.wait_for(pushed, 15)
+    changed = await ask(empty.get("ver"))
+    assert [i.get("name") for i in changed] == ["Gina"] and changed.get("ver") == version
+    assert await ask(version) is None
+    plain = await fred.ask(None, "<query xmlns='jabber:iq:roster'/>")
+    assert len(plain) == 1 and plain.get("ver") is None, "who knows no versions is told none"
+
+
 async def bookmarks_in_all_forms(server):
     gina = await server.client("gina")
     room = server.room("tea")
@@ -165,11 +209,61 @@ async def cards_and_private_xml(server):
     assert kept.find("{x:notes}notes/{x:notes}one") is not None
 
 
+async def one_picture_in_both_forms(server):
+    gina, hans = await server.client("gina"), await server.client("hans")
+    data, meta, update = "urn:xmpp:avatar:data", "urn:xmpp:avatar:metadata", "{vcard-temp:x:update}"
+    features = await gina.ask(gina.boundjid.bare, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    assert "urn:xmpp:pep-vcard-conversion:0" in {f.get("var") for f in features}
+    hash_of = lambda picture: hashlib.sha1(picture).hexdigest()
+    encoded = lambda picture: base64.b64encode(picture).decode()
+    shown = lambda s: [p.text for p in s.xml.iter(update + "photo")]
+    items = lambda node: gina.ask(None, f"<pubsub xmlns='{PUBSUB}'><items node='{node}'/></pubsub>")
+    binval = lambda card: None if card.find("{vcard-temp}PHOTO") is None else base64.b64decode(card.find("{vcard-temp}PHOTO/{vcard-temp}BINVAL").text)
+    card = lambda who: who.ask(server.jid("gina"), "<vCard xmlns='vcard-temp'/>")
+
+    # From the vCard to what is published.
+    one = b"first picture"
+    await gina.ask(None, f"<vCard xmlns='vcard-temp'><FN>Gina</FN><PHOTO><TYPE>image/jpeg</TYPE><BINVAL>{encoded(one)}</BINVAL></PHOTO></vCard>", "set")
+    info = (await items(meta)).find(".//{%s}info" % meta)
+    assert (info.get("id"), info.get("bytes"), info.get("type")) == (hash_of(one), str(len(one)), "image/jpeg")
+    kept = (await items(data)).find(f".//{{{PUBSUB}}}item")
+    assert kept.get("id") == hash_of(one) and base64.b64decode(kept[0].text) == one
+    # And in its presence, in rooms too, without the client's doing.
+    room = server.room(f"pictures-{uuid.uuid4().hex[:8]}")
+    await hans.join(room, "hans")
+    await gina.join(room, "gina")
+    seen = await hans.until("gina", lambda s: s.name == "presence" and s["from"] == f"{room}/gina")
+    assert shown(seen) == [hash_of(one)], seen
+    assert binval(await hans.ask(f"{room}/gina", "<vCard xmlns='vcard-temp'/>")) == one, "an occupant's vCard"
+
+    # From what is published to the vCard; the rest of it stays.
+    two = b"second picture"
+    publish = lambda node, id, payload: gina.ask(None, f"<pubsub xmlns='{PUBSUB}'><publish node='{node}'><item id='{id}'>{payload}</item></publish></pubsub>", "set")
+    await publish(data, hash_of(two), f"<data xmlns='{data}'>{encoded(two)}</data>")
+    await publish(meta, hash_of(two), f"<metadata xmlns='{meta}'><info bytes='{len(two)}' id='{hash_of(two)}' type='image/png'/></metadata>")
+    told = await card(hans)
+    assert binval(told) == two and told.find("{vcard-temp}FN").text == "Gina" and told.find("{vcard-temp}PHOTO/{vcard-temp}TYPE").text == "image/png"
+    gina.send_presence(pto=f"{room}/gina", pstatus="new")
+    seen = await hans.until("gina's new presence", lambda s: s.name == "presence" and s["from"] == f"{room}/gina" and s["status"] == "new")
+    assert shown(seen) == [hash_of(two)]
+    # One whose data is not what it is called changes nothing, nor one that is elsewhere.
+    await publish(meta, hash_of(one), f"<metadata xmlns='{meta}'><info bytes='1' id='{hash_of(one)}' type='image/png'/></metadata>")
+    await publish(meta, "x", f"<metadata xmlns='{meta}'><info bytes='1' id='x' type='image/png' url='http://x.example/'/></metadata>")
+    assert binval(await card(hans)) == two
+    # None any more.
+    await publish(meta, "current", f"<metadata xmlns='{meta}'/>")
+    assert binval(await card(hans)) is None
+    gina.send_presence(pto=f"{room}/gina", pstatus="none")
+    seen = await hans.until("gina without one", lambda s: s.name == "presence" and s["from"] == f"{room}/gina" and s["status"] == "none")
+    assert shown(seen) == []
+
+
 async def the_server_says_what_it_is(server):
     ana = await server.client("ana")
     info = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
     features = {f.get("var") for f in info.iter("{http://jabber.org/protocol/disco#info}feature")}
-    assert {"urn:xmpp:carbons:2", "urn:xmpp:blocking", "urn:xmpp:ping"} <= features
+    assert {"urn:xmpp:carbons:2", "urn:xmpp:blocking", "urn:xmpp:ping", "msgoffline", "jabber:iq:last"} <= features
+    assert int((await ana.ask(server.domain, "<query xmlns='jabber:iq:last'/>")).get("seconds")) >= 0
     items = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#items'/>")
     assert [i.get("jid") for i in items] == [server.rooms]
     version = await ana.ask(server.domain, "<query xmlns='jabber:iq:version'/>")
@@ -236,6 +330,180 @@ async def wrong_passwords(server):
     assert nobody.failed.done()
 
 
+COMMANDS = "http://jabber.org/protocol/commands"
+ADMIN = "http://jabber.org/protocol/admin"
+
+
+async def command(client, node, action=None, session=None, **fields):
+    """Asks for a command; answers the command element. `fields`: what is filled in."""
+    values = lambda v: "".join(f"<value>{one}</value>" for one in ([v] if isinstance(v, str) else v))
+    form = "".join(f"<field var='{k.replace('__', '-')}'>{values(v)}</field>" for k, v in fields.items())
+    x = f"<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>{ADMIN}</value></field>{form}</x>" if fields else ""
+    more = (f" action='{action}'" if action else "") + (f" sessionid='{session}'" if session else "")
+    return await client.ask(client.where.domain, f"<command xmlns='{COMMANDS}' node='{node}'{more}>{x}</command>", "set")
+
+
+def found(answer, var):
+    return [v.text for f in answer.iter("{jabber:x:data}field") if f.get("var") == var for v in f]
+
+
+async def condition(awaitable):
+    try:
+        await awaitable
+    except IqError as error:
+        return error.condition
+    raise AssertionError("was not refused")
+
+
+async def administration_by_commands(server):
+    root = await server.client("root")
+    features = await root.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    assert COMMANDS in {f.get("var") for f in features}
+    items = await root.ask(server.domain, f"<query xmlns='http://jabber.org/protocol/disco#items' node='{COMMANDS}'/>")
+    nodes = [i.get("node") for i in items]
+    assert f"{ADMIN}#add-user" in nodes and "change-password" in nodes, nodes
+    info = await root.ask(server.domain, f"<query xmlns='http://jabber.org/protocol/disco#info' node='{ADMIN}#add-user'/>")
+    assert info[0].get("type") == "command-node" and info.get("node") == f"{ADMIN}#add-user"
+
+    # A form first, with a session that goes on; it can be broken off.
+    begun = await command(root, f"{ADMIN}#add-user")
+    assert begun.get("status") == "executing" and begun.find(f"{{{COMMANDS}}}actions").get("execute") == "complete"
+    assert "accountjid" in {f.get("var") for f in begun.iter("{jabber:x:data}field")}
+    ended = await command(root, f"{ADMIN}#add-user", "cancel", begun.get("sessionid"))
+    assert ended.get("status") == "canceled"
+    assert await condition(command(root, f"{ADMIN}#add-user", "next", begun.get("sessionid"))) == "bad-request"
+    assert await condition(command(root, f"{ADMIN}#add-user", "dance")) == "bad-request"
+    assert await condition(command(root, f"{ADMIN}#add-user", session="never begun")) == "bad-request"
+    assert await condition(command(root, f"{ADMIN}#shutdown")) == "item-not-found"
+
+    who, jid = f"new{uuid.uuid4().hex[:8]}", None
+    jid = server.jid(who)
+    assert await condition(command(root, f"{ADMIN}#add-user", accountjid=jid, password="a long one", password__verify="another one")) == "bad-request"
+    assert await condition(command(root, f"{ADMIN}#add-user", accountjid=jid, password="short", password__verify="short")) == "not-acceptable"
+    added = await command(root, f"{ADMIN}#add-user", "complete", begun.get("sessionid"), accountjid=jid, password="a long one", password__verify="a long one")
+    assert added.get("status") == "completed" and added.get("sessionid") == begun.get("sessionid")
+    assert await condition(command(root, f"{ADMIN}#add-user", accountjid=jid, password="a long one")) == "conflict"
+    new = Client(server, who, password="a long one")
+    await new.start()
+
+    online = found(await command(root, f"{ADMIN}#get-online-users-list"), "onlineuserjids")
+    assert set(online) == {jid, server.jid("root")}, online
+    assert found(await command(root, f"{ADMIN}#get-online-users-num"), "onlineusersnum") == ["2"]
+    registered = found(await command(root, f"{ADMIN}#get-registered-users-list"), "registereduserjids")
+    assert jid in registered and server.jid("ana") in registered
+    assert found(await command(root, f"{ADMIN}#get-registered-users-num"), "registeredusersnum") == [str(len(registered))]
+    assert found(await command(root, f"{ADMIN}#user-stats", accountjid=jid), "onlineresources") == ["test"]
+    assert found(await command(root, f"{ADMIN}#get-user-lastlogin", accountjid=jid), "lastlogin") != ["never"]
+    assert found(await command(root, f"{ADMIN}#get-user-lastlogin", accountjid=server.jid("fred")), "lastlogin") == ["never"]
+
+    await command(root, f"{ADMIN}#announce", announcement=["The kitchen", "is closed"])
+    told = await new.until("the announcement", lambda s: s.name == "message" and s["type"] == "headline")
+    assert told["body"] == "The kitchen\nis closed" and told["from"] == server.domain
+
+    await command(root, f"{ADMIN}#end-user-session", accountjids=[jid])
+    await asyncio.wait_for(new.ended, 15)
+    new = await Client(server, who, password="a long one").start()
+    await command(root, f"{ADMIN}#change-user-password", accountjid=jid, password="quite another")
+    await asyncio.wait_for(new.ended, 15)
+    new = await Client(server, who, password="quite another").start()
+    await command(root, f"{ADMIN}#disable-user", accountjids=[jid])
+    await asyncio.wait_for(new.ended, 15)
+    assert jid in found(await command(root, f"{ADMIN}#get-disabled-users-list"), "disableduserjids")
+    assert found(await command(root, f"{ADMIN}#get-disabled-users-num"), "disabledusersnum") == ["1"]
+    gone = Client(server, who, password="quite another")
+    assert isinstance(await asyncio.gather(gone.start(), return_exceptions=True), list) and gone.failed.done()
+    await command(root, f"{ADMIN}#reenable-user", accountjids=[jid])
+    await (await Client(server, who, password="quite another").start()).stop()
+    await command(root, f"{ADMIN}#delete-user", accountjids=[jid])
+    assert jid in found(await command(root, f"{ADMIN}#get-disabled-users-list"), "disableduserjids")
+    # The last administrator stays, as on the web.
+    assert await condition(command(root, f"{ADMIN}#delete-user", accountjids=[server.jid("root")])) == "conflict"
+    assert await condition(command(root, f"{ADMIN}#disable-user", accountjids=[server.jid("nobody")])) == "item-not-found"
+    assert await condition(command(root, f"{ADMIN}#disable-user", accountjids=["ana@elsewhere.example"])) == "item-not-found"
+
+    # Nobody else: neither the list nor anything on it.
+    ana = await server.client("ana")
+    items = await ana.ask(server.domain, f"<query xmlns='http://jabber.org/protocol/disco#items' node='{COMMANDS}'/>")
+    assert [i.get("node") for i in items] == ["change-password"]
+    assert await ana.refused(server.domain, f"<query xmlns='http://jabber.org/protocol/disco#info' node='{ADMIN}#announce'/>") == "forbidden"
+    for node in nodes:
+        if node != "change-password":
+            assert await condition(command(ana, node)) == "forbidden", node
+    assert await condition(command(ana, f"{ADMIN}#announce", announcement="x")) == "forbidden"
+    # Each act stands in the log as the web's administration writes it.
+    web = Web("root")
+    acts = json.dumps(web.ask("GET", "/audit?limit=50"))
+    for act in ("announcement", "password-reset", "sign-ins-ended", who):
+        assert act in acts, f"{act} is not on record"
+
+
+async def ones_own_password_by_command(server):
+    gina, other = await server.client("gina"), await server.client("gina", resource="other")
+    assert await condition(command(gina, "change-password", old_password="wrong", password="a new one")) == "not-acceptable"
+    assert await condition(command(gina, "change-password", old_password=PASSWORD, password="short")) == "not-acceptable"
+    done = await command(gina, "change-password", old_password=PASSWORD, password="a new one", password__verify="a new one")
+    assert done.get("status") == "completed"
+    await asyncio.wait_for(other.ended, 15)
+    assert await gina.ask(None, "<query xmlns='jabber:iq:roster'/>") is not None, "this connection goes on"
+    await (await Client(server, "gina", resource="again", password="a new one").start()).stop()
+
+
+async def passwords_are_changed_in_band(server):
+    hans, other = await server.client("hans"), await server.client("hans", resource="other")
+    features = await hans.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    assert "jabber:iq:register" in {f.get("var") for f in features}
+    register = lambda **f: "<query xmlns='jabber:iq:register'>" + "".join(f"<{k}>{v}</{k}>" for k, v in f.items()) + "</query>"
+    is_registered = await hans.ask(server.domain, register())
+    assert is_registered.find("{jabber:iq:register}registered") is not None and is_registered.find("{jabber:iq:register}username").text == "hans"
+    assert await hans.refused(server.domain, register(username="ana", password="a new one!"), "set") == "not-allowed"
+    assert await hans.refused(server.domain, register(username="hans"), "set") == "bad-request"
+    assert await hans.refused(server.domain, register(username="hans", password="short"), "set") == "not-acceptable"
+    assert await hans.refused(server.domain, register(remove=""), "set") == "not-allowed"
+    assert await hans.ask(server.domain, register(username="hans", password="a new one!"), "set") is None
+    await asyncio.wait_for(other.ended, 15)
+    assert await hans.ask(None, "<query xmlns='jabber:iq:roster'/>") is not None, "this connection goes on"
+    old = Client(server, "hans", resource="old")
+    await asyncio.gather(old.start(), return_exceptions=True)
+    assert old.failed.done()
+    await (await Client(server, "hans", resource="new", password="a new one!").start()).stop()
+
+
+async def contacts_are_said(server):
+    ana = await server.client("ana")
+    info = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    form = next(x for x in info.iter("{jabber:x:data}x") if found(x, "FORM_TYPE") == ["http://jabber.org/network/serverinfo"])
+    assert found(form, "admin-addresses") == ["mailto:admin@example.org", "xmpp:root@example.org"]
+    assert found(form, "abuse-addresses") == ["mailto:abuse@example.org"] and found(form, "support-addresses") == []
+
+
+async def outages_are_told(server):
+    """The test sets and clears the notice by the command line."""
+    def document():
+        with urllib.request.urlopen(os.environ["HOLDFAST_HTTP"] + "/xmpp-status.json") as answer:
+            assert answer.headers["access-control-allow-origin"] == "*"
+            return json.loads(answer.read())
+    ana = await server.client("ana")
+    info = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    form = next(x for x in info.iter("{jabber:x:data}x") if found(x, "FORM_TYPE") == ["urn:xmpp:sos:0"])
+    assert found(form, "external-status-addresses") == ["https://status.example.org/xmpp.json"]
+    assert document() == {}
+    print("do set", flush=True)
+    told = await ana.until("the notice", lambda s: s.name == "message" and s["type"] == "headline")
+    assert "New disks" in told["body"] and told["from"] == server.domain
+    said = document()
+    assert said["planned"] is True and said["beginning"].startswith("2031-05-12T20:00:00") and said["expected_end"].startswith("2031-05-12T21:00:00")
+    assert said["message"]["default"] == "New disks"
+    later = await server.client("bo")
+    await later.until("the notice", lambda s: s.name == "message" and "New disks" in s["body"])
+    print("do clear", flush=True)
+    for _ in range(50):
+        if document() == {}:
+            break
+        await asyncio.sleep(0.1)
+    assert document() == {}
+    await (await server.client("cleo")).never("a notice that is over", lambda s: s["type"] == "headline")
+
+
 async def every_way_to_sign_in(server):
     for mechanism in ("PLAIN", "SCRAM-SHA-256"):
         client = await server.client("bo", resource=mechanism, mechanism=mechanism)
@@ -243,4 +511,4 @@ async def every_way_to_sign_in(server):
         await client.stop()
 
 
-run({name: value for name, value in list(globals().items()) if asyncio.iscoroutinefunction(value) and name != "own_archive"})
+run({name: value for name, value in list(globals().items()) if asyncio.iscoroutinefunction(value) and name not in ("own_archive", "command", "condition")})

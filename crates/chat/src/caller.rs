@@ -54,8 +54,8 @@ pub enum Means {
     SignIn(i64),
     /// By the token with this number.
     Token(i64),
-    /// By the password, for one connection alone: nothing is kept that could be ended besides it.
-    Password,
+    /// By the password, for one connection alone: nothing is kept that could be ended besides it. The number tells it from others of this process.
+    Password(u64),
     /// By being able to open the control socket in the data directory.
     Operator,
 }

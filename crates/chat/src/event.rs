@@ -75,6 +75,11 @@ pub enum Event {
         /// Whether it is of the moment, so that a reader who does not keep up may miss it.
         passing: bool,
     },
+    /// An administrator says something to everybody. Told to connections of XMPP alone.
+    Announcement {
+        /// What.
+        text: String,
+    },
     /// Somebody is writing.
     Typing {
         /// The room.

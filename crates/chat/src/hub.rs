@@ -283,6 +283,21 @@ impl Hub {
         }
     }
 
+    /// Tells all connections of one door.
+    pub(crate) fn tell_all_of(&self, wire: Wire, event: Event) {
+        let event = Shared::new(event);
+        for connection in self.lock().connections.values().filter(|c| c.wire == wire) {
+            connection.outbox.push(&event);
+        }
+    }
+
+    /// Who is connected to this server, or in a room on another.
+    pub(crate) fn online(&self) -> BTreeSet<PrincipalId> {
+        let state = self.lock();
+        let elsewhere = state.elsewhere.values().flat_map(HashMap::values).flatten();
+        state.by_user.keys().chain(elsewhere).copied().filter(|user| *user != PrincipalId::SYSTEM).collect()
+    }
+
     /// How many people are in a room.
     pub(crate) fn present(&self, room: RoomId) -> usize {
         self.lock().rooms.get(&room).map_or(0, |r| r.people.len())

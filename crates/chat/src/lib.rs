@@ -9,6 +9,7 @@
 
 pub mod accounts;
 pub mod addresses;
+mod announcing;
 pub mod caller;
 pub mod categories;
 mod chance;
@@ -26,6 +27,7 @@ pub mod importing;
 mod journal;
 pub mod keeping;
 pub mod live;
+pub mod notices;
 pub mod operating;
 pub mod options;
 mod outbox;

@@ -16,6 +16,8 @@ pub struct Options {
     pub client_ids_days: u32,
     /// For how many seconds a write waits for a database that is away, before whoever asked is told so.
     pub wait_seconds: u32,
+    /// Whether keys for SCRAM-SHA-1 are made and kept as well, for old XMPP clients.
+    pub scram_sha1: bool,
     /// This server as one of a pool.
     pub server: ServerOptions,
 }
@@ -28,6 +30,7 @@ impl Default for Options {
             accounts: AccountOptions::default(),
             client_ids_days: 0,
             wait_seconds: 10,
+            scram_sha1: false,
             server: ServerOptions::default(),
         }
     }

@@ -10,6 +10,7 @@ use crate::event::Bye;
 use crate::handing::{AfterCommit, locks};
 use crate::hub::Hub;
 use crate::journal::{Counts, Journal};
+use crate::notices::Noticed;
 use crate::options::Options;
 use crate::pool::Pooled;
 use crate::pool::signal::Signal;
@@ -60,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) announcing: RwLock<HashMap<PrincipalId, Vec<Feed>>>,
     /// The code for making the first user, once somebody asked for it.
     pub(crate) first_user_code: Mutex<Option<String>>,
+    /// What is known of an outage.
+    pub(crate) noticed: Mutex<Noticed>,
     pub(crate) stopping: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -169,6 +172,7 @@ impl Chat {
             marks: Marks::default(),
             announcing: RwLock::new(loaded.announcing),
             first_user_code: Mutex::new(None),
+            noticed: Mutex::default(),
             stopping: CancellationToken::new(),
             tasks: Mutex::new(Vec::new()),
         });
@@ -193,6 +197,7 @@ impl Chat {
         self.keep(tokio::spawn(self.clone().write_marks_often()));
         if joins {
             self.keep(tokio::spawn(crate::housekeeping::run(self.clone())));
+            self.keep(tokio::spawn(self.clone().watch_notice()));
         }
         if self.in_pool() {
             self.keep(tokio::spawn(self.clone().tell_often()));

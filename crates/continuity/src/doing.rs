@@ -7,6 +7,7 @@ use crate::agent::{Agent, Told};
 use crate::procedure::StepError;
 use crate::wire::RemoteError;
 use holdfast_instance::{Access, Dynamic, Phase, Server, Settings, Sync};
+use holdfast_store::notice::Notice;
 use holdfast_store::pool::PoolPhase;
 use holdfast_store::postgres::takeover::{self, TakeOver, TakeOverError};
 use holdfast_wal::lineage_store::LineageError;
@@ -281,4 +282,10 @@ pub(crate) async fn set_active(agent: &Agent, wanted: &[String], far: bool) -> T
         Ok(()) | Err(TakeOverError::NoPool) => Ok(()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Says in the database of this instance what users are told of an outage.
+pub(crate) async fn put_notice(agent: &Agent, notice: Option<&Notice>) -> Told<()> {
+    let client = agent.instance().sql("mgc").await.map_err(|e| e.to_string())?;
+    takeover::put_notice(&client, notice).await.map_err(|e| e.to_string())
 }

@@ -61,6 +61,10 @@ pub const LOGIN_CHARS: usize = 64;
 pub const DISPLAY_NAME_CHARS: usize = 128;
 /// Characters of an add-in's address (as in Lync).
 pub const ADD_IN_URL_CHARS: usize = 255;
+/// Bytes of what an administrator says to everybody: it goes to the other servers of a pool in one piece.
+pub const ANNOUNCEMENT_BYTES: usize = 3_000;
+/// Characters of what users are told of an outage.
+pub const NOTICE_CHARS: usize = 500;
 /// Characters of the reason of a removal.
 pub const REASON_CHARS: usize = 500;
 /// Characters of a label: tokens, webhooks, feeds.

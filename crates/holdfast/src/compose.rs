@@ -61,6 +61,7 @@ pub(crate) async fn open(config: &Config, dir: &DataDir, how: As) -> Result<Pool
         name: config.server.name.clone(),
         limits: config.limits.clone(),
         accounts: config.accounts.clone(),
+        scram_sha1: config.xmpp.is_on() && config.xmpp.scram_sha1,
         client_ids_days: config.database.client_ids_days,
         wait_seconds: config.database.wait_seconds,
         server: server_options(config, how)?,

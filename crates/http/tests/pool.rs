@@ -26,12 +26,15 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What every server answers, whatever its standing.
-const EVERYWHERE: [&str; 5] = [
+const EVERYWHERE: [&str; 8] = [
     "GET /api/v1/server",
     "GET /api/v1/openapi.json",
     "GET /api/v1/pool",
     "POST /api/v1/pool/active",
     "DELETE /api/v1/pool/servers/{name}",
+    "GET /api/v1/pool/notice",
+    "PUT /api/v1/pool/notice",
+    "DELETE /api/v1/pool/notice",
 ];
 
 async fn server(url: &str, name: &str, drain_minutes: u32) -> Server {
@@ -186,6 +189,29 @@ async fn the_list_of_active_servers_is_an_administrators() {
     until_standing(&two, "standby").await;
     until_standing(&one, "active").await;
     assert_eq!(one.stranger().get("/api/v1/server").await.ok()["servers"], json!([address(&one)]));
+
+    // What moved people said so by itself; a person's word takes its place, on every server.
+    let notice = "/api/v1/pool/notice";
+    let told = admin.get(notice).await.ok();
+    assert_eq!((&told["notice"]["own"], &told["notice"]["planned"]), (&json!(true), &json!(true)));
+    ana.get(notice).await.refused("forbidden", None);
+    ana.put(notice, json!({"message": "x"})).await.refused("forbidden", None);
+    ana.delete(notice).await.refused("forbidden", None);
+    admin.put(notice, json!({"message": ""})).await.refused("invalid", Some("message"));
+    assert!(admin.put(notice, json!({"message": "x", "beginning": "soon"})).await.status.is_client_error());
+    let backwards =
+        json!({"message": "x", "beginning": "2031-05-12T20:00:00Z", "expected_end": "2031-05-12T19:00:00Z"});
+    admin.put(notice, backwards).await.refused("invalid", Some("expected_end"));
+    let would = admin.put(notice, json!({"message": "New disks", "what_if": true})).await.ok();
+    assert!(would["what_if"] == true && admin.get(notice).await.ok() == told);
+    let set = admin.put(notice, json!({"message": "New disks", "planned": false})).await.ok();
+    assert_eq!((&set["notice"]["message"], &set["notice"]["own"]), (&json!("New disks"), &json!(false)));
+    assert_eq!(two.operator().get(notice).await.ok(), set);
+    set_active(&one, &["one", "two"]).await;
+    set_active(&one, &["one"]).await;
+    assert_eq!(admin.get(notice).await.ok(), set, "a move does not take its place");
+    assert_eq!(admin.delete(notice).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(two.operator().get(notice).await.ok()["notice"], json!(null));
 
     let running = admin.delete("/api/v1/pool/servers/two").await;
     assert!(running.status.is_client_error(), "{running:?}");

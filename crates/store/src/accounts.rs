@@ -18,6 +18,19 @@ pub struct ScramKeys {
     pub server_key: [u8; 32],
 }
 
+/// The same for SCRAM-SHA-1, which old clients speak.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sha1Keys {
+    /// Random, for this user alone.
+    pub salt: Vec<u8>,
+    /// PBKDF2 rounds.
+    pub iterations: u32,
+    /// SHA-1 of the client key.
+    pub stored_key: [u8; 20],
+    /// The server key.
+    pub server_key: [u8; 20],
+}
+
 /// What is kept of a user's signing in.
 #[derive(Clone, Default)]
 pub struct Credentials {
@@ -97,6 +110,10 @@ pub trait Accounts: Send + Sync {
     async fn credentials(&self, user: PrincipalId) -> Result<Credentials>;
     /// Sets or takes away a user's password, and forgets failures and lock.
     async fn set_password(&self, user: PrincipalId, keys: Option<ScramKeys>) -> Result<()>;
+    /// The keys for SCRAM-SHA-1, if there are some of the password that is set now.
+    async fn sha1_keys(&self, user: PrincipalId) -> Result<Option<Sha1Keys>>;
+    /// Keeps keys for SCRAM-SHA-1 that were made from the same password as the keys whose `stored_key` is `made_with`. They count as long as those do.
+    async fn put_sha1_keys(&self, user: PrincipalId, made_with: [u8; 32], keys: Sha1Keys) -> Result<()>;
     /// Notes the outcome of a try: failures so far and the lock; `seen` if it was right.
     async fn note_sign_in(
         &self,

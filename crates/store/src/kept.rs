@@ -48,7 +48,7 @@ pub(crate) enum Value {
 use Column::{Bool, Bytes, Number, Text, Uuid};
 
 /// All of them, each after those that its rows refer to.
-pub(crate) const TABLES: [Table; 18] = [
+pub(crate) const TABLES: [Table; 19] = [
     table("secret", &[("what", Text), ("value", Bytes)], 1, There::Replaced),
     table("number", &[("what", Text), ("next", Number)], 1, There::Replaced),
     table(
@@ -131,6 +131,19 @@ pub(crate) const TABLES: [Table; 18] = [
             ("failures", Number),
             ("locked_until", Number),
             ("last_seen_at", Number),
+        ],
+        1,
+        There::Stays,
+    ),
+    table(
+        "account_sha1",
+        &[
+            ("user", Number),
+            ("made_with", Bytes),
+            ("salt", Bytes),
+            ("iterations", Number),
+            ("stored_key", Bytes),
+            ("server_key", Bytes),
         ],
         1,
         There::Stays,

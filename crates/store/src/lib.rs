@@ -25,6 +25,7 @@ pub mod items;
 mod kept;
 pub mod log;
 pub mod maintenance;
+pub mod notice;
 mod numbering;
 mod paging;
 pub mod personal;

@@ -10,7 +10,7 @@ use crate::session::resumption::Parked;
 use crate::stream::error::StreamError;
 use crate::stream::negotiation::{self, Negotiated};
 use crate::stream::transport::Transport;
-use crate::tls::{self, TlsError};
+use crate::tls::{self, Tls, TlsError};
 use holdfast_chat::categories::NewCategory;
 use holdfast_chat::{Caller, Chat, Mode};
 use holdfast_domain::{CategoryId, PrincipalId};
@@ -22,7 +22,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,7 +48,7 @@ pub struct Inner {
     pub(crate) resources: Resources,
     pub(crate) occupants: Occupants,
     pub(crate) parked: Parked,
-    tls: TlsAcceptor,
+    tls: Arc<tls::Current>,
     keys: AtomicU64,
     open: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
@@ -161,8 +160,8 @@ impl Door {
     }
 
     /// What accepts TLS.
-    pub(crate) fn tls(&self) -> &TlsAcceptor {
-        &self.tls
+    pub(crate) fn tls(&self) -> Arc<Tls> {
+        self.tls.now()
     }
 
     /// How many connections and how many places in rooms are taken.
@@ -193,9 +192,10 @@ impl Door {
             self.tasks.spawn(async move {
                 let transport = if direct {
                     let patience = Duration::from_secs(door.options.sign_in_seconds);
-                    let handshake = Box::pin(door.tls.accept(stream));
+                    let tls = door.tls();
+                    let handshake = Box::pin(tls.acceptor.accept(stream));
                     match tokio::time::timeout(patience, handshake).await {
-                        Ok(Ok(stream)) => Transport::tls(stream),
+                        Ok(Ok(stream)) => Transport::tls(stream, &tls),
                         _ => return,
                     }
                 } else {

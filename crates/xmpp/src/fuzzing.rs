@@ -69,12 +69,13 @@ fn read(framing: Framing, portions: &mut dyn Iterator<Item = &[u8]>) -> (Vec<Uni
     (units, None)
 }
 
-/// Signing in. The first byte says whether the mechanism binds (bit 0) and whether the connection can be bound to (bit 1); then come the client's first
+/// Signing in. The first byte says whether the mechanism binds (bit 0) and by what the connection can be bound to (bits 1 and 2); then come the client's first
 /// words, and after a line's end its last.
 pub fn sasl(data: &[u8]) {
     let [flags, words @ ..] = data else { return };
     let plus = flags & 1 == 1;
-    let bindings = Bindings { exporter: (flags & 2 == 2).then(|| vec![7; 32]) };
+    let bindings =
+        Bindings { exporter: (flags & 2 == 2).then(|| vec![7; 32]), end_point: (flags & 4 == 4).then(|| vec![6; 32]) };
     let at = words.iter().position(|b| *b == b'\n').unwrap_or(words.len());
     let (said, last) = words.split_at(at);
     let Ok(first) = First::read(said, plus, &bindings) else { return };
@@ -93,7 +94,9 @@ pub fn sasl(data: &[u8]) {
     let bare = parts.next().unwrap_or_default();
     let mut binding = format!("{flag},{act_as},").into_bytes();
     if plus {
-        binding.extend(bindings.exporter.iter().flatten());
+        let wanted = flag.strip_prefix("p=").unwrap_or_default();
+        let bound = bindings.offered().find(|b| b.name() == wanted).and_then(|b| bindings.of(b));
+        binding.extend(bound.into_iter().flatten());
     }
     let without_proof = format!("c={},r={nonce}", STANDARD.encode(binding));
     let signature = mac(&stored_key, format!("{bare},{challenge},{without_proof}").as_bytes());

@@ -25,10 +25,22 @@ pub struct XmppOptions {
     pub key: String,
     /// Whether passwords may go over plain TCP.
     pub plaintext: bool,
+    /// Whether clients that know nothing better sign in with SCRAM-SHA-1; keys for it are kept then.
+    pub scram_sha1: bool,
     /// Whether browsers connect by WebSocket.
     pub websocket: bool,
     /// The category of rooms that are made by entering them.
     pub category: String,
+    /// Whom to tell of abuse: URIs (XEP-0157).
+    pub contact_abuse: Vec<String>,
+    /// How to reach the administrators.
+    pub contact_admin: Vec<String>,
+    /// Whom to tell of faults that endanger security.
+    pub contact_security: Vec<String>,
+    /// Who helps users.
+    pub contact_support: Vec<String>,
+    /// Where programs learn of an outage that keeps them from signing in (XEP-0455); empty: the web addresses of this server and the others of its pool.
+    pub status_addresses: Vec<String>,
     /// The address under which browsers reach the HTTP door; empty: whatever a browser used. Not set here but with the server.
     #[serde(skip)]
     pub public_url: String,
@@ -63,8 +75,14 @@ impl Default for XmppOptions {
             certificate: String::new(),
             key: String::new(),
             plaintext: false,
+            scram_sha1: false,
             websocket: true,
             category: "XMPP".to_owned(),
+            contact_abuse: Vec::new(),
+            contact_admin: Vec::new(),
+            contact_security: Vec::new(),
+            contact_support: Vec::new(),
+            status_addresses: Vec::new(),
             public_url: String::new(),
             files_url: String::new(),
             connections: 20_000,
@@ -87,8 +105,22 @@ impl XmppOptions {
     /// Checks what cannot be seen from one setting alone.
     ///
     /// # Errors
-    /// Says which domain is none.
+    /// Says which domain is none, or which address no URI.
     pub fn check(&self) -> Result<(), String> {
+        let lists = [
+            ("contact_abuse", &self.contact_abuse),
+            ("contact_admin", &self.contact_admin),
+            ("contact_security", &self.contact_security),
+            ("contact_support", &self.contact_support),
+            ("status_addresses", &self.status_addresses),
+        ];
+        for (name, list) in lists {
+            if let Some(bad) = list.iter().find(|address| !is_uri(address)) {
+                return Err(format!(
+                    "{name}: `{bad}` is no URI, such as mailto:chat@example.org or https://example.org/"
+                ));
+            }
+        }
         if self.is_on() { self.domains().map(drop) } else { Ok(()) }
     }
 
@@ -104,4 +136,12 @@ impl XmppOptions {
     pub fn rooms(&self) -> String {
         if self.rooms_domain.is_empty() { format!("rooms.{}", self.domain) } else { self.rooms_domain.clone() }
     }
+}
+
+/// Whether it begins as a URI does, and holds nothing that could not be in one (RFC 3986 section 3).
+fn is_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let begins = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+    begins && scheme.chars().all(good) && !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic())
 }

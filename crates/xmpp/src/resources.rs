@@ -33,6 +33,10 @@ pub(crate) struct State {
     pub(crate) carbons: bool,
     /// Whether it asked for the roster, and so is told of its changes.
     pub(crate) interested: bool,
+    /// The picture of its owner (XEP-0153), by its hash; `None` while nobody has looked.
+    pub(crate) picture: Option<Option<Arc<str>>>,
+    /// Whom its owner blocks (XEP-0191): bare addresses and domains.
+    pub(crate) blocks: Arc<HashSet<String>>,
     /// The nodes of which it wants to be told (XEP-0163 section 4.3.2).
     pub(crate) wants: Arc<HashSet<String>>,
 }

@@ -1,5 +1,6 @@
 //! TLS of the door: certificates from files, read anew when they change, or one of its own for trying out.
 
+use crate::end_point;
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -29,13 +30,34 @@ fn failed(what: impl Into<String>) -> impl FnOnce(&dyn std::fmt::Display) -> Tls
     move |why| TlsError { what, why: why.to_string() }
 }
 
-/// The certificate in use.
-#[derive(Debug)]
-struct Current(RwLock<Arc<CertifiedKey>>);
+/// What accepts connections with one certificate.
+pub(crate) struct Tls {
+    pub(crate) acceptor: TlsAcceptor,
+    /// What those connections can be bound by that know no better (RFC 5929).
+    pub(crate) end_point: Option<Vec<u8>>,
+}
 
-impl ResolvesServerCert for Current {
+/// What accepts connections now. Each certificate has its own, so that a connection is bound by the one that it was shown.
+pub(crate) struct Current(RwLock<Arc<Tls>>);
+
+impl Current {
+    fn new(tls: Tls) -> Arc<Current> {
+        Arc::new(Current(RwLock::new(Arc::new(tls))))
+    }
+
+    /// What accepts a connection that begins now.
+    pub(crate) fn now(&self) -> Arc<Tls> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One certificate for everybody.
+#[derive(Debug)]
+struct Always(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Always {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(&self.0))
     }
 }
 
@@ -43,34 +65,35 @@ impl ResolvesServerCert for Current {
 ///
 /// # Errors
 /// When a file cannot be read, or the key is not the certificate's.
-pub(crate) fn from_files(certificate: &Path, key: &Path, stop: CancellationToken) -> Result<TlsAcceptor, TlsError> {
-    let current = Arc::new(Current(RwLock::new(Arc::new(read(certificate, key)?))));
+pub(crate) fn from_files(certificate: &Path, key: &Path, stop: CancellationToken) -> Result<Arc<Current>, TlsError> {
+    let current = Current::new(accepting(read(certificate, key)?)?);
     tokio::spawn(keep_up(Arc::clone(&current), certificate.to_owned(), key.to_owned(), stop));
-    acceptor(current)
+    Ok(current)
 }
 
 /// Accepts TLS with a certificate that nobody vouches for.
 ///
 /// # Errors
 /// When none can be made.
-pub(crate) fn self_signed(domains: &[String]) -> Result<TlsAcceptor, TlsError> {
+pub(crate) fn self_signed(domains: &[String]) -> Result<Arc<Current>, TlsError> {
     let made = rcgen::generate_simple_self_signed(domains).map_err(|e| failed("making a certificate")(&e))?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let certified = certified(vec![made.cert.der().clone()], key).map_err(|e| failed("making a certificate")(&e))?;
-    acceptor(Arc::new(Current(RwLock::new(Arc::new(certified)))))
+    Ok(Current::new(accepting(certified)?))
 }
 
-fn acceptor(certificate: Arc<Current>) -> Result<TlsAcceptor, TlsError> {
+fn accepting(certificate: CertifiedKey) -> Result<Tls, TlsError> {
+    let end_point = certificate.cert.first().and_then(|leaf| end_point::hash(leaf));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| failed("setting up TLS")(&e))?
         .with_no_client_auth()
-        .with_cert_resolver(certificate);
+        .with_cert_resolver(Arc::new(Always(Arc::new(certificate))));
     // XEP-0368 section 3; without it any is taken.
     config.alpn_protocols = vec![b"xmpp-client".to_vec()];
     config.max_fragment_size = None;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), end_point })
 }
 
 fn read(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
@@ -96,7 +119,7 @@ async fn keep_up(current: Arc<Current>, certificate: PathBuf, key: PathBuf, stop
         if now == known {
             continue;
         }
-        match read(&certificate, &key) {
+        match read(&certificate, &key).and_then(accepting) {
             Ok(new) => {
                 *current.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
                 known = now;

@@ -12,6 +12,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// Where browsers connect.
 const PATH: &str = "/xmpp-websocket";
+/// Where it is said whether the service is out.
+const STATUS: &str = "/xmpp-status.json";
 /// The protocol's name in the upgrade.
 const PROTOCOL: &str = "xmpp";
 /// Bytes that a socket's buffers begin with: they are held as long as the connection lasts.
@@ -25,10 +27,27 @@ impl Door {
     /// What the HTTP door is to serve besides its own: the WebSocket, and how to find it.
     pub fn routes(&self) -> Router {
         let router = Router::new()
+            .route(STATUS, get(status))
             .route("/.well-known/host-meta", get(host_meta))
             .route("/.well-known/host-meta.json", get(host_meta_json));
         let router = if self.options.websocket { router.route(PATH, get(connect)) } else { router };
         router.with_state(self.clone())
+    }
+
+    /// Where it is said whether the service is out: at this server's web address and at those of all others that are known, or where the settings say.
+    pub(crate) fn status_addresses(&self) -> Vec<String> {
+        if !self.options.status_addresses.is_empty() {
+            return self.options.status_addresses.clone();
+        }
+        let own = [self.options.public_url.clone()].into_iter().filter(|url| !url.is_empty());
+        let mut all: Vec<String> = Vec::new();
+        for base in own.chain(self.chat.pool_addresses()) {
+            let address = format!("{}{STATUS}", base.trim_end_matches('/'));
+            if !all.contains(&address) {
+                all.push(address);
+            }
+        }
+        all
     }
 
     /// The WebSocket's address for whoever asked under the address `host`.
@@ -57,6 +76,24 @@ impl Door {
 
 /// Every page of whatever site may look: what is said is public, and signing in is by password.
 const OPEN: [(HeaderName, &str); 1] = [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+
+/// What is known of an outage, for those who cannot sign in (XEP-0455 section 2.2).
+async fn status(State(door): State<Door>) -> Response {
+    let mut document = match door.chat.outage() {
+        Some(notice) => serde_json::json!({
+            "planned": notice.planned,
+            "beginning": notice.beginning,
+            "expected_end": notice.expected_end,
+            "message": { "default": notice.message, "en": notice.message },
+        }),
+        None => serde_json::json!({}),
+    };
+    if let Some(object) = document.as_object_mut() {
+        object.retain(|_, value| !value.is_null());
+    }
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+    (OPEN, headers, document.to_string()).into_response()
+}
 
 const RELATION: &str = "urn:xmpp:alt-connections:websocket";
 

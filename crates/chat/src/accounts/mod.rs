@@ -6,7 +6,7 @@ pub(crate) mod scram;
 mod tokens;
 mod webhooks;
 
-pub use holdfast_store::accounts::ScramKeys;
+pub use holdfast_store::accounts::{ScramKeys, Sha1Keys};
 pub use proofs::Offer;
 pub use tokens::NewToken;
 
@@ -14,6 +14,8 @@ use crate::caller::{Caller, Means, Scope};
 use crate::chance;
 use crate::change::{Mode, Outcome};
 use crate::error::{ChatError, Result};
+use crate::event::Bye;
+use crate::live::Teller;
 use crate::people::NewUser;
 use crate::pool::signal::{By, Signal};
 use crate::service::Chat;
@@ -65,6 +67,7 @@ impl Chat {
         let offer = self.offer(name, &from.address).await?;
         let right = scram::matches(password, offer.real_keys(), options.password_iterations).await?;
         let user = self.judge(&offer, right, &from.address).await?;
+        self.note_password(user, password, &offer).await;
         let secret = chance::secret()?;
         let expires_at = now.plus_millis(i64::from(options.sign_in_days) * 86_400_000);
         let sign_in = SignIn {
@@ -103,7 +106,7 @@ impl Chat {
     pub async fn sign_out(&self, caller: &Caller) -> Result<()> {
         match caller.by {
             Means::SignIn(id) => self.end_sign_in(caller, caller.user, id).await,
-            Means::Token(_) | Means::Password | Means::Operator => {
+            Means::Token(_) | Means::Password(_) | Means::Operator => {
                 Err(ChatError::Forbidden("this request was not made with a sign-in that could be ended".into()))
             }
         }
@@ -139,7 +142,7 @@ impl Chat {
         self.allow_account(caller, of)?;
         let own = own_sign_in(caller, of);
         let ended = self.store().end_sign_ins(of, own).await?;
-        self.end_connections(of, None, own.map(Means::SignIn));
+        self.end_connections(of, None, (caller.user == of).then_some(caller.by));
         if caller.user != of {
             let who = self.name_of(of);
             self.record(caller, "sign-ins-ended", format!("All {ended} sign-ins of {who} were ended")).await?;
@@ -152,7 +155,7 @@ impl Chat {
     /// # Errors
     /// When the current password is wrong, or the new one is not acceptable.
     pub async fn change_password(&self, caller: &Caller, current: &str, new: &str) -> Result<()> {
-        if caller.is_operator() || !matches!(caller.by, Means::SignIn(_) | Means::Operator) {
+        if caller.is_operator() || matches!(caller.by, Means::Token(_)) {
             return Err(ChatError::Forbidden("a password is changed after signing in with it".into()));
         }
         scram::check_new("new", new)?;
@@ -168,6 +171,36 @@ impl Chat {
         }
         self.put_password(caller.user, new).await?;
         self.end_sign_ins(caller, caller.user).await?;
+        Ok(())
+    }
+
+    /// Changes one's own password over a connection that was signed in with the present one, which therefore need not be said again. All that
+    /// was signed in besides this connection ends.
+    ///
+    /// # Errors
+    /// When the caller did not give his password on this very connection, or the new one is not acceptable.
+    pub async fn replace_password(&self, caller: &Caller, new: &str) -> Result<()> {
+        if !matches!(caller.by, Means::Password(_)) {
+            return Err(ChatError::Forbidden("the present password has to be said as well".into()));
+        }
+        scram::check_new("new", new)?;
+        self.check_enabled(caller.user)?;
+        self.put_password(caller.user, new).await?;
+        self.end_sign_ins(caller, caller.user).await?;
+        Ok(())
+    }
+
+    /// Ends one live connection of a user.
+    ///
+    /// # Errors
+    /// When the caller may not.
+    pub async fn end_connection(&self, caller: &Caller, of: PrincipalId, connection: &Teller) -> Result<()> {
+        self.allow_account(caller, of)?;
+        connection.end(Bye::SessionEnded);
+        if caller.user != of {
+            let summary = format!("One connection of {} was ended", self.name_of(of));
+            self.record(caller, "sign-ins-ended", summary).await?;
+        }
         Ok(())
     }
 
@@ -196,7 +229,25 @@ impl Chat {
 
     pub(crate) async fn put_password(&self, of: PrincipalId, new: &str) -> Result<()> {
         let keys = scram::make(new, self.options().accounts.password_iterations).await?;
-        Ok(self.store().set_password(of, Some(keys)).await?)
+        let made_with = keys.stored_key;
+        self.store().set_password(of, Some(keys)).await?;
+        self.keep_sha1_keys(of, new, made_with).await
+    }
+
+    /// Keeps keys for SCRAM-SHA-1 of a password that is known just now, if that is wanted and there are none.
+    async fn keep_sha1_keys(&self, of: PrincipalId, password: &str, made_with: [u8; 32]) -> Result<()> {
+        if !self.options().scram_sha1 || self.store().sha1_keys(of).await?.is_some() {
+            return Ok(());
+        }
+        let keys = scram::make_sha1(password, self.options().accounts.password_iterations).await?;
+        Ok(self.store().put_sha1_keys(of, made_with, keys).await?)
+    }
+
+    /// The same of a password that somebody has just proven to know. That it cannot be kept now is no reason to turn him away.
+    pub(crate) async fn note_password(&self, of: PrincipalId, password: &str, offer: &Offer) {
+        if let Err(error) = self.keep_sha1_keys(of, password, offer.keys().stored_key).await {
+            tracing::warn!(%error, user = %of, "keys for SCRAM-SHA-1 cannot be kept now; the next sign-in tries it again");
+        }
     }
 
     /// Whether the pool has no person in it yet.

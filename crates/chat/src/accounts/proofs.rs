@@ -10,29 +10,32 @@ use crate::service::Chat;
 use hmac::{Hmac, Mac as _};
 use holdfast_domain::principal::UserKind;
 use holdfast_domain::{PrincipalId, Time};
-use holdfast_store::accounts::ScramKeys;
+use holdfast_store::accounts::{ScramKeys, Sha1Keys};
 use sha2::Sha256;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// That somebody was here is noted anew after so long: a storm of sign-ins is no storm of writes.
 const SEEN_MS: i64 = 10 * 60_000;
 
 /// Keys against which somebody is to prove that he knows the password of the name that he said.
 #[derive(Clone)]
-pub struct Offer {
+pub struct Offer<K = ScramKeys> {
     /// Whose they are; `None` where nobody has the name, or nobody may sign in by it.
     user: Option<PrincipalId>,
-    keys: ScramKeys,
+    keys: K,
     failures: u32,
     seen: Option<Time>,
 }
 
-impl Offer {
+impl<K> Offer<K> {
     /// Salt and rounds for the client, and what its proof is checked against.
-    pub fn keys(&self) -> &ScramKeys {
+    pub fn keys(&self) -> &K {
         &self.keys
     }
+}
 
+impl Offer {
     /// The keys, if they are somebody's.
     pub(super) fn real_keys(&self) -> Option<ScramKeys> {
         self.user.map(|_| self.keys.clone())
@@ -62,11 +65,29 @@ impl Chat {
         Ok(Offer { user: Some(user), keys, failures: known.failures, seen: known.last_seen_at })
     }
 
+    /// The same with keys for SCRAM-SHA-1. Whoever has none is like somebody whom there is not: only the web, or PLAIN, makes them.
+    ///
+    /// # Errors
+    /// As [`Chat::offer`].
+    pub async fn offer_sha1(&self, name: &str, address: &str) -> Result<Offer<Sha1Keys>> {
+        let Offer { user, keys: invented, failures, seen } = self.offer(name, address).await?;
+        let known = match user {
+            Some(user) => self.store().sha1_keys(user).await?.map(|keys| (user, keys)),
+            None => None,
+        };
+        if let Some((user, keys)) = known {
+            return Ok(Offer { user: Some(user), keys, failures, seen });
+        }
+        let salt = self.invented(&format!("sha1 {name}")).salt;
+        let keys = Sha1Keys { salt, iterations: invented.iterations, stored_key: [0; 20], server_key: [0; 20] };
+        Ok(Offer { user: None, keys, failures: 0, seen: None })
+    }
+
     /// Notes whether the proof was right, and answers who it is.
     ///
     /// # Errors
     /// [`ChatError::BadCredentials`] if it was not, or nobody could have given it.
-    pub(super) async fn judge(&self, offer: &Offer, right: bool, address: &str) -> Result<PrincipalId> {
+    pub(super) async fn judge<K: Sync>(&self, offer: &Offer<K>, right: bool, address: &str) -> Result<PrincipalId> {
         let now = self.now();
         let options = &self.options().accounts;
         let Some(user) = offer.user else { return Err(ChatError::BadCredentials) };
@@ -92,9 +113,10 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::offer`] and [`ChatError::BadCredentials`].
-    pub async fn proven(&self, offer: &Offer, right: bool, address: &str) -> Result<Caller> {
+    pub async fn proven<K: Sync>(&self, offer: &Offer<K>, right: bool, address: &str) -> Result<Caller> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let user = self.judge(offer, right, address).await?;
-        Ok(Caller { user, scopes: Scope::ALL.to_vec(), by: Means::Password })
+        Ok(Caller { user, scopes: Scope::ALL.to_vec(), by: Means::Password(NEXT.fetch_add(1, Ordering::Relaxed)) })
     }
 
     /// Signs somebody in by name and password for one connection alone.
@@ -105,7 +127,9 @@ impl Chat {
         let offer = self.offer(name, &from.address).await?;
         let iterations = self.options().accounts.password_iterations;
         let right = scram::matches(password, offer.real_keys(), iterations).await?;
-        self.proven(&offer, right, &from.address).await
+        let caller = self.proven(&offer, right, &from.address).await?;
+        self.note_password(caller.user, password, &offer).await;
+        Ok(caller)
     }
 
     /// Keys for a name that nobody has: no password fits them, and the same name gets the same ones while the server runs.

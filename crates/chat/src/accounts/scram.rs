@@ -5,7 +5,8 @@ use crate::error::{ChatError, Result};
 use hmac::{Hmac, Mac};
 use holdfast_domain::Invalid;
 use holdfast_domain::limits::{PASSWORD_MAX_BYTES, PASSWORD_MIN_CHARS};
-use holdfast_store::accounts::ScramKeys;
+use holdfast_store::accounts::{ScramKeys, Sha1Keys};
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization;
@@ -30,6 +31,13 @@ pub(crate) async fn make(password: &str, iterations: u32) -> Result<ScramKeys> {
     let salt = chance::bytes::<16>()?.to_vec();
     let password = prepare(password);
     hard(move || derive(&password, salt, iterations)).await
+}
+
+/// The same for SCRAM-SHA-1 (RFC 5802).
+pub(crate) async fn make_sha1(password: &str, iterations: u32) -> Result<Sha1Keys> {
+    let salt = chance::bytes::<16>()?.to_vec();
+    let password = prepare(password);
+    hard(move || derive_sha1(&password, salt, iterations)).await
 }
 
 /// Whether `password` is the one that `keys` were made from. As expensive where there are no keys, so that the time taken does not
@@ -60,6 +68,19 @@ fn derive(password: &str, salt: Vec<u8>, iterations: u32) -> ScramKeys {
     let stored_key = Sha256::digest(mac(&salted, b"Client Key")).into();
     let server_key = mac(&salted, b"Server Key");
     ScramKeys { salt, iterations, stored_key, server_key }
+}
+
+fn derive_sha1(password: &str, salt: Vec<u8>, iterations: u32) -> Sha1Keys {
+    let mac = |key: &[u8], text: &[u8]| -> [u8; 20] {
+        // HMAC takes keys of any length.
+        let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(key) else { return [0; 20] };
+        mac.update(text);
+        mac.finalize().into_bytes().into()
+    };
+    let mut salted = [0; 20];
+    pbkdf2::pbkdf2_hmac::<Sha1>(password.as_bytes(), &salt, iterations, &mut salted);
+    let stored_key = Sha1::digest(mac(&salted, b"Client Key")).into();
+    Sha1Keys { salt, iterations, stored_key, server_key: mac(&salted, b"Server Key") }
 }
 
 fn mac(key: &[u8], text: &[u8]) -> [u8; 32] {
@@ -97,6 +118,17 @@ mod tests {
         let signature = mac(&keys.stored_key, auth.as_bytes());
         let client_key: Vec<u8> = proof.iter().zip(signature).map(|(p, s)| p ^ s).collect();
         assert_eq!(<[u8; 32]>::from(Sha256::digest(client_key)), keys.stored_key);
+    }
+
+    #[test]
+    fn agrees_with_the_example_of_rfc_5802() {
+        // Section 5: the server's signature is HMAC(ServerKey, AuthMessage).
+        let keys = derive_sha1("pencil", STANDARD.decode("QSXCR+Q6sek8bf92").unwrap(), 4096);
+        let auth = "n=user,r=fyko+d2lbbFgONRv9qkxdawL,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,\
+                    s=QSXCR+Q6sek8bf92,i=4096,c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j";
+        let mut mac = Hmac::<Sha1>::new_from_slice(&keys.server_key).unwrap();
+        mac.update(auth.as_bytes());
+        assert_eq!(STANDARD.encode(mac.finalize().into_bytes()), "rmF9pqV8S7suAoZWja4dJRkFsKQ=");
     }
 
     #[tokio::test]

@@ -218,6 +218,7 @@ impl Chat {
                     }
                 }
             }
+            Signal::Said(text) => self.say_to_all(text),
             Signal::Ended(user, means, but) => self.hub().end(user, means.map(Means::from), but.map(Means::from)),
             Signal::Hello | Signal::Gone | Signal::Active | Signal::Presence { .. } | Signal::Whole { .. } => {}
         }
@@ -441,7 +442,7 @@ impl By {
         match means {
             Means::SignIn(id) => Some(By::SignIn(id)),
             Means::Token(id) => Some(By::Token(id)),
-            Means::Password | Means::Operator => None,
+            Means::Password(_) | Means::Operator => None,
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod view;
 use crate::caller::Caller;
 use crate::change::{Mode, Outcome};
 use crate::error::{ChatError, Result};
+use crate::notices::Notice;
 use crate::service::Chat;
 use holdfast_domain::RoomId;
 use holdfast_store::pool::{Condition, Pool, PoolState, Server};
@@ -34,6 +35,8 @@ pub use view::{ActiveChange, DatabaseView, Place, PoolView, ServerView, Standing
 
 /// What does not exist where the store is embedded.
 const NO_POOL: &str = "a pool of servers";
+/// How long it takes until everybody who is moved is back.
+const MOVING_MS: i64 = 60_000;
 
 /// What a server of a pool keeps in memory of the pool.
 #[derive(Debug)]
@@ -192,6 +195,21 @@ impl Chat {
         }
         if wanted == state.active && state.chosen {
             return Ok(Outcome::Done(view(pool, &state, servers)));
+        }
+        // Said before anybody is moved. Whoever is connected to a server that goes may stay there for a while.
+        if state.active.iter().any(|server| !wanted.contains(server)) {
+            let drained = i64::from(self.options().server.drain_minutes) * 60_000;
+            let beginning = self.now().plus_millis(drained);
+            let message =
+                "People are moved to other servers; whoever is connected to one that goes comes back by itself";
+            self.tell_of_own(Notice {
+                planned: true,
+                beginning,
+                expected_end: Some(beginning.plus_millis(MOVING_MS)),
+                message: message.to_owned(),
+                own: true,
+            })
+            .await;
         }
         let state = pool.set_active(state.revision, wanted).await?;
         if let Some(pooled) = &self.inner.pooled {

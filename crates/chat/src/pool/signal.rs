@@ -49,6 +49,8 @@ pub(crate) enum Signal {
     Invited(i64, PrincipalId, RoomId, PrincipalId, Time),
     /// These users' feeds changed.
     Feeds(Vec<PrincipalId>),
+    /// An administrator says something to everybody.
+    Said(String),
     /// Connections of a user end: those by these means (all, if there are none), but not those by the others.
     Ended(PrincipalId, Option<By>, Option<By>),
 }
@@ -92,7 +94,9 @@ impl Gathered {
             }
             Signal::Rooms(users) => self.rooms.extend(users),
             Signal::Feeds(users) => self.feeds.extend(users),
-            Signal::Gone | Signal::Whole { .. } | Signal::Invited(..) | Signal::Ended(..) => self.others.push(signal),
+            Signal::Gone | Signal::Whole { .. } | Signal::Invited(..) | Signal::Said(_) | Signal::Ended(..) => {
+                self.others.push(signal);
+            }
         }
     }
 
@@ -156,7 +160,7 @@ fn packed(signals: &[Signal]) -> Vec<String> {
     let mut messages = Vec::new();
     let mut message = String::new();
     for signal in signals {
-        // Numbers and fixed words only: this does not fail.
+        // Numbers and texts only: this does not fail.
         let Ok(text) = serde_json::to_string(signal) else { continue };
         if !message.is_empty() && message.len() + text.len() + 2 > MOST_SIGNAL_BYTES {
             message.push(']');

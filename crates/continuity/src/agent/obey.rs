@@ -57,6 +57,17 @@ impl Agent {
                     format!("active: {}", active.join(", "))
                 }))
             }
+            Order::Notice { notice } => {
+                if !self.is_holder(&self.memory.now()) {
+                    return Err(format!("{} does not hold the newest epoch", self.me.name).into());
+                }
+                crate::doing::put_notice(self, notice.as_ref()).await?;
+                Ok(Obeyed::says(if notice.is_some() {
+                    "users are told"
+                } else {
+                    "users are told of no outage any more"
+                }))
+            }
             Order::Hear { .. } => Ok(Obeyed::says("heard")),
         };
         self.look().await;

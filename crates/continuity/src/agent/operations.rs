@@ -3,11 +3,15 @@
 //! A terminal only watches. After a restart of the agent an operation that was at work is *stopped*: a person resumes or aborts it.
 
 use super::{Agent, Told, lock, said};
+use crate::agent::order::Order;
+use crate::failover::evidence::FenceSpec;
 use crate::failover::{Failover, FailoverOptions};
 use crate::mirror::{InstallMirror, MirrorOptions, RemoveMirror};
 use crate::procedure::run::Copies;
 use crate::procedure::{Answer, Journal, Operation, OperationView, Procedure};
 use crate::switchover::{Switchover, SwitchoverOptions};
+use holdfast_domain::Time;
+use holdfast_store::notice::Notice;
 use holdfast_wal::{Share, names};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,6 +23,11 @@ use tokio::sync::{mpsc, watch};
 
 /// For the locks of an operation that is over to go off the shares, each of which may be out of reach.
 const RELEASING: Duration = Duration::from_secs(30);
+
+/// For having users told.
+const TELLING: Duration = Duration::from_secs(3);
+/// How long a planned outage is said to last at most; less, as a rule.
+const OUTAGE_MS: i64 = 10 * 60_000;
 
 /// What is to be carried out.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -139,6 +148,7 @@ impl Agent {
         *lock(&self.operations.watched) = Some(operation.watch());
         *current = Some(operation);
         drop(current);
+        self.tell_users_of(&begin.spec).await;
         self.carry_on(begin.through, Answer::new(), by.to_owned());
         self.operations.view().ok_or_else(|| "it is over already".to_owned())
     }
@@ -176,6 +186,7 @@ impl Agent {
         operation.abort(by).await;
         let view = operation.watch().borrow().clone();
         if view.state.is_over() {
+            self.tell_users_it_is_over().await;
             self.release_pool_lock(&view.id).await;
         }
         Ok(view)
@@ -215,9 +226,46 @@ impl Agent {
             operation.go(through).await;
             let view = operation.watch().borrow().clone();
             if view.state.is_over() {
+                agent.tell_users_it_is_over().await;
                 agent.release_pool_lock(&view.id).await;
             }
         });
+    }
+
+    /// Has the primary tell users before a planned outage begins: a switchover, or a failover for which the other site is stood down, as in a drill.
+    /// Nothing is held up by it for long: what is told late, or not, is no reason to leave undone what was asked for.
+    async fn tell_users_of(&self, spec: &Spec) {
+        let what = match spec {
+            Spec::Switchover(options) if !options.primary_is_lost => "The database changes places",
+            Spec::Failover(options) if options.fence == Some(FenceSpec::StandDown) => {
+                "The service moves to its other site"
+            }
+            _ => return,
+        };
+        let Some(primary) = self.roles().map(|roles| roles.primary.name.clone()) else { return };
+        let beginning = Time::from_millis(Timestamp::now().as_millisecond());
+        let notice = Notice {
+            planned: true,
+            beginning,
+            expected_end: Some(beginning.plus_millis(OUTAGE_MS)),
+            message: format!("{what}; nothing can be sent for a moment, and clients come back by themselves"),
+            own: true,
+        };
+        self.order_notice(&primary, Some(notice)).await;
+    }
+
+    async fn tell_users_it_is_over(&self) {
+        let Some(primary) = self.roles().map(|roles| roles.primary.name.clone()) else { return };
+        self.order_notice(&primary, None).await;
+    }
+
+    async fn order_notice(&self, primary: &str, notice: Option<Notice>) {
+        let told = self.tell_shortly(primary, Order::Notice { notice });
+        match tokio::time::timeout(TELLING, told).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "users are not told"),
+            Err(_) => tracing::debug!("users are not told: the primary does not answer in time"),
+        }
     }
 
     /// One operation in the pool at a time: an object that is created once, on every share that answers.

@@ -3,6 +3,7 @@
 use super::state::Fetch;
 use crate::register::Protection;
 use holdfast_instance::Access;
+use holdfast_store::notice::Notice;
 use holdfast_wal::{Claim, Opening};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,6 +57,11 @@ pub enum Order {
         active: Vec<String>,
         /// Also one that is in another site than the database.
         far: bool,
+    },
+    /// Tell users of an outage that is coming, or of none any more. What a person said stays.
+    Notice {
+        /// Of which.
+        notice: Option<Notice>,
     },
     /// Hear of a claim, and of where a timeline was opened.
     Hear {

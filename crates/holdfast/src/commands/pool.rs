@@ -22,6 +22,9 @@ pub(crate) enum Verb {
     /// Choose which servers take clients
     #[command(subcommand)]
     Active(Active),
+    /// Tell users of an outage that is coming, or that they are in
+    #[command(subcommand)]
+    Notice(Notice),
     /// Forget a server that is gone for good
     #[command(
         after_help = "It must not be on the list of active servers, and have stopped or been silent for 10 s. One that comes back is known again.\n\nExample:\n  holdfast pool forget chat-3 --what-if"
@@ -32,6 +35,37 @@ pub(crate) enum Verb {
         #[command(flatten)]
         what_if: WhatIf,
     },
+}
+
+/// What users are told of an outage.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Notice {
+    /// Show what they are told
+    #[command(after_help = "Example:\n  holdfast pool notice show")]
+    Show,
+    /// Tell them, in place of what they were told before
+    #[command(
+        after_help = "Clients that are connected over XMPP are told at once, and whoever comes while it stands; those that cannot sign in find it at /xmpp-status.json (XEP-0455). It stands until it is cleared.\n\nExample:\n  holdfast pool notice set --message 'New disks' --begins 2026-05-12T20:00:00Z --ends 2026-05-12T21:00:00Z"
+    )]
+    Set {
+        /// A sentence for people
+        #[arg(long)]
+        message: String,
+        /// When it begins, RFC 3339 [default: now]
+        #[arg(long, value_name = "TIME")]
+        begins: Option<String>,
+        /// When it should be over, RFC 3339
+        #[arg(long, value_name = "TIME")]
+        ends: Option<String>,
+        /// It was not meant to be
+        #[arg(long)]
+        unplanned: bool,
+        #[command(flatten)]
+        what_if: WhatIf,
+    },
+    /// It is over, or will not be
+    #[command(after_help = "Example:\n  holdfast pool notice clear")]
+    Clear,
 }
 
 /// The list of servers that take clients.
@@ -124,6 +158,26 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
             Verb::Active(Active::Swap { out: goes, in_, how }) => {
                 change(client, out, json!({ "swap": { "out": goes, "in": in_ } }), how).await
             }
+            Verb::Notice(Notice::Show) => {
+                out.value(&client.get("/pool/notice").await?, told);
+                Ok(Exit::Done)
+            }
+            Verb::Notice(Notice::Set { message, begins, ends, unplanned, what_if }) => {
+                let body = json!({ "message": message, "beginning": begins, "expected_end": ends,
+                    "planned": !unplanned, "what_if": what_if.what_if });
+                let answer = client.json(Method::PUT, "/pool/notice", Some(&body)).await?;
+                if what_if.what_if {
+                    print_would(out, &answer);
+                } else {
+                    out.value(&answer, told);
+                }
+                Ok(Exit::Done)
+            }
+            Verb::Notice(Notice::Clear) => {
+                client.json(Method::DELETE, "/pool/notice", None).await?;
+                out.value(&json!({ "done": true }), |_| "Users are told of no outage any more.".to_owned());
+                Ok(Exit::Done)
+            }
             Verb::Forget { name, what_if } => {
                 if what_if.what_if {
                     return would_forget(client, out, &name).await;
@@ -134,6 +188,21 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
             }
         })
         .await
+}
+
+fn told(answer: &Value) -> String {
+    let notice = &answer["notice"];
+    if notice.is_null() {
+        return "Users are told of no outage.".to_owned();
+    }
+    let kind = if notice["planned"] == true { "a planned outage" } else { "an outage" };
+    let end = if notice["expected_end"].is_null() {
+        String::new()
+    } else {
+        format!(" until {}", moment(&notice["expected_end"]))
+    };
+    let by = if notice["own"] == true { " (said by a procedure; ends by itself)" } else { "" };
+    format!("Users are told of {kind} from {}{end}{by}: {}", moment(&notice["beginning"]), text(notice, "message"))
 }
 
 async fn change(client: &Client, out: Output, mut body: Value, how: How) -> Result<Exit> {

@@ -7,6 +7,7 @@ use crate::problem::{Problem, Refusals, Result};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use holdfast_chat::notices::{NewNotice, Notice};
 use holdfast_chat::{ActiveChange, ChatError, PoolView, ServerView};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -18,7 +19,11 @@ use utoipa_axum::routes;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn routes() -> OpenApiRouter<Door> {
-    OpenApiRouter::new().routes(routes!(pool)).routes(routes!(change_active)).routes(routes!(forget_server))
+    OpenApiRouter::new()
+        .routes(routes!(pool))
+        .routes(routes!(change_active))
+        .routes(routes!(forget_server))
+        .routes(routes!(notice, set_notice, clear_notice))
 }
 
 /// The servers that share a database.
@@ -209,5 +214,96 @@ async fn forget_server(State(door): State<Door>, By(caller): By, Path(name): Pat
     super::operate::demand_admin(&door, &caller)?;
     demand_pool(&door)?;
     door.chat.forget_server(&caller, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What users are told of an outage.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OutageNotice)]
+struct OutageNotice {
+    /// Whether it is meant.
+    planned: bool,
+    /// When it begins, or began.
+    beginning: Moment,
+    /// When it should be over; null if that is not known.
+    expected_end: Option<Moment>,
+    /// A sentence for people.
+    message: String,
+    /// Whether a procedure said so, such as a switchover, rather than a person.
+    own: bool,
+}
+
+impl From<Notice> for OutageNotice {
+    fn from(n: Notice) -> Self {
+        let (beginning, expected_end) = (n.beginning.into(), n.expected_end.map(Moment::from));
+        Self { planned: n.planned, beginning, expected_end, message: n.message, own: n.own }
+    }
+}
+
+/// The notice that stands.
+#[derive(Serialize, ToSchema)]
+struct StandingNotice {
+    /// Null while there is none.
+    notice: Option<OutageNotice>,
+}
+
+impl StandingNotice {
+    fn of(notice: Option<Notice>) -> Self {
+        Self { notice: notice.map(OutageNotice::from) }
+    }
+}
+
+/// A notice to be set.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SetNotice {
+    /// Whether the outage is meant; if it is not said, it is.
+    planned: Option<bool>,
+    /// When it begins; now, if that is not said.
+    beginning: Option<Moment>,
+    /// When it should be over.
+    expected_end: Option<Moment>,
+    /// A sentence for people.
+    message: String,
+    /// Changes nothing; answers with what would be changed.
+    #[serde(default)]
+    what_if: bool,
+}
+
+/// The notice, or what would change.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "describes the two answers")]
+enum NoticeOrWould {
+    Notice(StandingNotice),
+    Would(WouldChange),
+}
+
+/// What users are told of an outage. For administrators; also of a server alone.
+#[utoipa::path(get, path = "/pool/notice", tag = "pool", responses((status = 200, body = StandingNotice), Refusals))]
+async fn notice(State(door): State<Door>, By(caller): By) -> Result<Json<StandingNotice>> {
+    super::operate::demand_admin(&door, &caller)?;
+    Ok(Json(StandingNotice::of(door.chat.notice(&caller).await?)))
+}
+
+/// Tells users of an outage, in place of what they were told before. For administrators.
+#[utoipa::path(put, path = "/pool/notice", tag = "pool", responses((status = 200, body = NoticeOrWould), Refusals))]
+async fn set_notice(State(door): State<Door>, By(caller): By, Json(set): Json<SetNotice>) -> Result<Response> {
+    super::operate::demand_admin(&door, &caller)?;
+    let new = NewNotice {
+        planned: set.planned.unwrap_or(true),
+        beginning: set.beginning.map(|m| m.0),
+        expected_end: set.expected_end.map(|m| m.0),
+        message: set.message,
+    };
+    let outcome = door.chat.set_notice(&caller, Some(new), mode(set.what_if)).await?;
+    Ok(changed(outcome, StatusCode::OK, StandingNotice::of))
+}
+
+/// Tells users of no outage any more. For administrators.
+#[utoipa::path(delete, path = "/pool/notice", tag = "pool", responses((status = 204), Refusals))]
+async fn clear_notice(State(door): State<Door>, By(caller): By) -> Result<StatusCode> {
+    super::operate::demand_admin(&door, &caller)?;
+    door.chat.set_notice(&caller, None, holdfast_chat::Mode::Do).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,7 @@
 //! Users' secrets.
 
 use super::support::*;
-use crate::accounts::{ScramKeys, SignIn, Token, Webhook};
+use crate::accounts::{ScramKeys, Sha1Keys, SignIn, Token, Webhook};
 use crate::{Store, StoreError};
 use holdfast_domain::chain::Digest;
 use std::sync::Arc;
@@ -27,6 +27,22 @@ pub(crate) async fn passwords_and_failures(store: Arc<dyn Store>) {
     let unset = store.credentials(ANA).await.unwrap();
     assert!(unset.scram.is_none() && unset.last_seen_at == Some(at(70)));
     assert!(store.credentials(BO).await.unwrap().scram.is_none());
+}
+
+pub(crate) async fn keys_for_old_clients(store: Arc<dyn Store>) {
+    let keys = |n| ScramKeys { salt: vec![1], iterations: 4096, stored_key: [n; 32], server_key: [5; 32] };
+    let old = |n| Sha1Keys { salt: vec![2, 3], iterations: 4096, stored_key: [n; 20], server_key: [7; 20] };
+    assert!(store.sha1_keys(ANA).await.unwrap().is_none());
+    store.put_sha1_keys(ANA, [1; 32], old(1)).await.unwrap();
+    assert!(store.sha1_keys(ANA).await.unwrap().is_none(), "there is no such password");
+    store.set_password(ANA, Some(keys(1))).await.unwrap();
+    assert!(store.sha1_keys(ANA).await.unwrap() == Some(old(1)));
+    store.set_password(ANA, Some(keys(2))).await.unwrap();
+    assert!(store.sha1_keys(ANA).await.unwrap().is_none(), "another password ends them");
+    store.put_sha1_keys(ANA, [2; 32], old(2)).await.unwrap();
+    assert!(store.sha1_keys(ANA).await.unwrap() == Some(old(2)));
+    store.set_password(ANA, None).await.unwrap();
+    assert!(store.sha1_keys(ANA).await.unwrap().is_none() && store.sha1_keys(BO).await.unwrap().is_none());
 }
 
 pub(crate) async fn sign_ins(store: Arc<dyn Store>) {

@@ -97,6 +97,7 @@ macro_rules! conformance {
             }
             accounts {
                 passwords_and_failures
+                keys_for_old_clients
                 sign_ins
                 tokens
                 webhooks

@@ -3,7 +3,7 @@
 use super::PostgresStore;
 use super::error::{Fail, Work, corrupt, taken};
 use crate::Result;
-use crate::accounts::{Accounts, Credentials, ScramKeys, SignIn, Token, Webhook};
+use crate::accounts::{Accounts, Credentials, ScramKeys, Sha1Keys, SignIn, Token, Webhook};
 use async_trait::async_trait;
 use holdfast_domain::chain::Digest;
 use holdfast_domain::{PrincipalId, RoomId, Time};
@@ -47,6 +47,29 @@ impl Accounts for PostgresStore {
         self.inner
             .sessions
             .execute("setting a password", SQL, &[&user.0, &salt, &iterations, &stored, &server])
+            .await?;
+        Ok(())
+    }
+
+    async fn sha1_keys(&self, user: PrincipalId) -> Result<Option<Sha1Keys>> {
+        const DOING: &str = "reading keys for SCRAM-SHA-1";
+        const SQL: &str = "SELECT s.salt, s.iterations, s.stored_key, s.server_key FROM account_sha1 s
+                           JOIN account a ON a.\"user\" = s.\"user\" AND a.stored_key = s.made_with WHERE s.\"user\" = $1";
+        let row = self.inner.sessions.find_one(DOING, SQL, &[&user.0]).await?;
+        read_one(row.as_ref(), DOING, read_sha1_keys)
+    }
+
+    async fn put_sha1_keys(&self, user: PrincipalId, made_with: [u8; 32], keys: Sha1Keys) -> Result<()> {
+        const SQL: &str =
+            "INSERT INTO account_sha1 (\"user\", made_with, salt, iterations, stored_key, server_key) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (\"user\") DO UPDATE SET made_with = excluded.made_with, salt = excluded.salt,
+                 iterations = excluded.iterations, stored_key = excluded.stored_key, server_key = excluded.server_key";
+        let iterations = i64::from(keys.iterations);
+        let (made_with, salt) = (&made_with[..], keys.salt.as_slice());
+        let (stored, server) = (&keys.stored_key[..], &keys.server_key[..]);
+        self.inner
+            .sessions
+            .execute("keeping keys for SCRAM-SHA-1", SQL, &[&user.0, &made_with, &salt, &iterations, &stored, &server])
             .await?;
         Ok(())
     }
@@ -220,6 +243,20 @@ fn read_credentials(r: &Row) -> Work<Credentials> {
         failures: u32::try_from(failures).unwrap_or(u32::MAX),
         locked_until: time_or_none(r, 5)?,
         last_seen_at: time_or_none(r, 6)?,
+    })
+}
+
+fn read_sha1_keys(r: &Row) -> Work<Sha1Keys> {
+    let key = |i: usize| -> Work<[u8; 20]> {
+        let bytes: &[u8] = r.try_get(i)?;
+        Ok(bytes.try_into().map_err(|_| corrupt(format!("a key of SCRAM-SHA-1 has {} bytes", bytes.len())))?)
+    };
+    let iterations: i64 = r.try_get(1)?;
+    Ok(Sha1Keys {
+        salt: r.try_get(0)?,
+        iterations: u32::try_from(iterations).map_err(|e| corrupt(format!("a password's rounds: {e}")))?,
+        stored_key: key(2)?,
+        server_key: key(3)?,
     })
 }
 

@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "sites", sql: include_str!("migrations/0002_sites.sql"), breaks: false },
     Migration { number: 3, name: "direct", sql: include_str!("migrations/0003_direct.sql"), breaks: false },
     Migration { number: 4, name: "uploads", sql: include_str!("migrations/0004_uploads.sql"), breaks: false },
+    Migration { number: 5, name: "sha1", sql: include_str!("migrations/0005_sha1.sql"), breaks: false },
 ];
 
 /// The schema that everything is in.

@@ -8,6 +8,7 @@
 //! never numbered again: who holds one that was not preserved asks for what comes after it, and misses nothing.
 
 use super::error::plain;
+use crate::notice::{ID, NODE, Notice, OWNER};
 use crate::pool::{MOST_ACTIVE, PoolPhase};
 use holdfast_domain::Time;
 use tokio_postgres::Client;
@@ -205,6 +206,34 @@ pub async fn active(client: &Client) -> Result<Vec<String>> {
     }
     let row = client.query_opt(SQL, &[]).await.map_err(fail)?.ok_or(TakeOverError::NoPool)?;
     row.try_get(0).map_err(fail)
+}
+
+/// Says what users are told of an outage, or takes away what was said so; a person's notice stays. Nothing happens where the tables are of a version
+/// before there were notices.
+///
+/// # Errors
+/// [`TakeOverError::Database`].
+pub async fn put_notice(client: &Client, notice: Option<&Notice>) -> Result<()> {
+    const DOING: &str = "telling users of an outage";
+    const HAS_ITEMS: &str = "SELECT to_regclass('holdfast.item') IS NOT NULL";
+    const PUT: &str =
+        "INSERT INTO holdfast.item (owner, node, id, at, payload, position) VALUES ($1, $2, $3, $4, $5, 1)
+        ON CONFLICT (owner, node, id) DO UPDATE SET at = excluded.at, payload = excluded.payload
+        WHERE (item.payload::jsonb ->> 'own')::boolean";
+    const TAKE: &str =
+        "DELETE FROM holdfast.item WHERE owner = $1 AND node = $2 AND id = $3 AND (payload::jsonb ->> 'own')::boolean";
+    let fail = failing(DOING);
+    if !client.query_one(HAS_ITEMS, &[]).await.and_then(|row| row.try_get(0)).map_err(fail)? {
+        return Ok(());
+    }
+    let done = match notice {
+        Some(notice) => {
+            let at = notice.beginning.millis();
+            client.execute(PUT, &[&OWNER.0, &NODE, &ID, &at, &notice.kept()]).await
+        }
+        None => client.execute(TAKE, &[&OWNER.0, &NODE, &ID]).await,
+    };
+    done.map(drop).map_err(fail)
 }
 
 /// Whether the tables are there that this needs.

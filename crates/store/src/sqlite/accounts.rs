@@ -3,7 +3,7 @@
 use super::SqliteStore;
 use super::error::{Work, corrupt, is_taken, taken};
 use crate::Result;
-use crate::accounts::{Accounts, Credentials, ScramKeys, SignIn, Token, Webhook};
+use crate::accounts::{Accounts, Credentials, ScramKeys, Sha1Keys, SignIn, Token, Webhook};
 use async_trait::async_trait;
 use holdfast_domain::chain::Digest;
 use holdfast_domain::{PrincipalId, RoomId, Time};
@@ -49,6 +49,26 @@ impl Accounts for SqliteStore {
                     keys.map(|k| k.stored_key),
                     keys.map(|k| k.server_key),
                 ])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn sha1_keys(&self, user: PrincipalId) -> Result<Option<Sha1Keys>> {
+        const SQL: &str = "SELECT s.salt, s.iterations, s.stored_key, s.server_key FROM account_sha1 s
+                           JOIN account a ON a.user = s.user AND a.stored_key = s.made_with WHERE s.user = ?1";
+        self.threads.read("reading keys for SCRAM-SHA-1", move |tx, _| one(tx, SQL, [user.0], read_sha1_keys)).await
+    }
+
+    async fn put_sha1_keys(&self, user: PrincipalId, made_with: [u8; 32], keys: Sha1Keys) -> Result<()> {
+        const SQL: &str =
+            "INSERT OR REPLACE INTO account_sha1 (user, made_with, salt, iterations, stored_key, server_key)
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        self.threads
+            .write("keeping keys for SCRAM-SHA-1", move |tx| {
+                let Sha1Keys { salt, iterations, stored_key, server_key } = &keys;
+                tx.prepare_cached(SQL)?
+                    .execute(params![user.0, made_with, salt, iterations, stored_key, server_key])?;
                 Ok(())
             })
             .await
@@ -238,6 +258,10 @@ fn read_credentials(r: &rusqlite::Row<'_>) -> rusqlite::Result<Credentials> {
         None => None,
     };
     Ok(Credentials { scram, failures: r.get(4)?, locked_until: time_or_none(r, 5)?, last_seen_at: time_or_none(r, 6)? })
+}
+
+fn read_sha1_keys(r: &rusqlite::Row<'_>) -> rusqlite::Result<Sha1Keys> {
+    Ok(Sha1Keys { salt: r.get(0)?, iterations: r.get(1)?, stored_key: r.get(2)?, server_key: r.get(3)? })
 }
 
 fn read_sign_in(r: &rusqlite::Row<'_>) -> rusqlite::Result<SignIn> {

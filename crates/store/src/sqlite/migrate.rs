@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "first", sql: include_str!("migrations/0001_first.sql") },
     Migration { number: 2, name: "direct", sql: include_str!("migrations/0002_direct.sql") },
     Migration { number: 3, name: "uploads", sql: include_str!("migrations/0003_uploads.sql") },
+    Migration { number: 4, name: "sha1", sql: include_str!("migrations/0004_sha1.sql") },
 ];
 
 /// Refuses a database that is neither ours nor empty, before anything in it is touched.

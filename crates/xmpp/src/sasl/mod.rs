@@ -1,9 +1,9 @@
-//! Signing in: SASL with SCRAM-SHA-256, bound to the TLS connection where client and connection can, and PLAIN (RFC 4422, 5802, 7677, 4616).
+//! Signing in: SASL with SCRAM-SHA-256 (and SCRAM-SHA-1 where the settings say so), bound to the TLS connection where client and connection can, and PLAIN (RFC 4422, 5802, 7677, 4616).
 
 pub(crate) mod scram;
 
 use crate::stream::transport::Bindings;
-use holdfast_chat::accounts::{Offer, Origin};
+use holdfast_chat::accounts::{Offer, Origin, Sha1Keys};
 use holdfast_chat::{Caller, Chat, ChatError};
 use scram::{First, Refused};
 
@@ -14,6 +14,10 @@ pub(crate) enum Mechanism {
     ScramPlus,
     /// SCRAM-SHA-256.
     Scram,
+    /// SCRAM-SHA-1-PLUS, if the settings let old clients in.
+    Sha1Plus,
+    /// SCRAM-SHA-1, likewise.
+    Sha1,
     /// PLAIN.
     Plain,
 }
@@ -24,14 +28,23 @@ impl Mechanism {
         match self {
             Mechanism::ScramPlus => "SCRAM-SHA-256-PLUS",
             Mechanism::Scram => "SCRAM-SHA-256",
+            Mechanism::Sha1Plus => "SCRAM-SHA-1-PLUS",
+            Mechanism::Sha1 => "SCRAM-SHA-1",
             Mechanism::Plain => "PLAIN",
         }
     }
 
     /// Those that a connection is offered, the best first. PLAIN shows the password to whoever can read the connection.
-    pub(crate) fn offered(bindings: &Bindings, plain: bool) -> Vec<Mechanism> {
-        let plus = bindings.exporter.is_some().then_some(Mechanism::ScramPlus);
-        plus.into_iter().chain([Mechanism::Scram]).chain(plain.then_some(Mechanism::Plain)).collect()
+    pub(crate) fn offered(bindings: &Bindings, plain: bool, sha1: bool) -> Vec<Mechanism> {
+        use Mechanism::{Plain, Scram, ScramPlus, Sha1, Sha1Plus};
+        let wanted = |mechanism: &Mechanism| match mechanism {
+            Mechanism::ScramPlus => bindings.any(),
+            Mechanism::Scram => true,
+            Mechanism::Sha1Plus => sha1 && bindings.any(),
+            Mechanism::Sha1 => sha1,
+            Mechanism::Plain => plain,
+        };
+        [ScramPlus, Sha1Plus, Scram, Sha1, Plain].into_iter().filter(wanted).collect()
     }
 }
 
@@ -62,9 +75,15 @@ pub(crate) enum Step {
 /// A sign-in under way: what the client's next words are judged by.
 pub(crate) struct Exchange {
     first: First,
-    offer: Offer,
+    offer: Offered,
     nonce: String,
     challenge: String,
+}
+
+/// Keys of one function or the other.
+enum Offered {
+    Sha256(Offer),
+    Sha1(Offer<Sha1Keys>),
 }
 
 /// What a sign-in needs besides the client's words.
@@ -84,13 +103,23 @@ pub(crate) struct Circumstances<'a> {
 pub(crate) async fn begin(with: &Circumstances<'_>, mechanism: Mechanism, words: &[u8]) -> Result<Step, Failure> {
     match mechanism {
         Mechanism::Plain => plain(with, words).await,
-        Mechanism::Scram | Mechanism::ScramPlus => {
-            let first = First::read(words, mechanism == Mechanism::ScramPlus, with.bindings)?;
-            let offer = with.chat.offer(&first.name, with.address).await.map_err(Failure::from)?;
+        Mechanism::Scram | Mechanism::ScramPlus | Mechanism::Sha1 | Mechanism::Sha1Plus => {
+            let plus = matches!(mechanism, Mechanism::ScramPlus | Mechanism::Sha1Plus);
+            let first = First::read(words, plus, with.bindings)?;
+            let offer = match mechanism {
+                Mechanism::Sha1 | Mechanism::Sha1Plus => {
+                    with.chat.offer_sha1(&first.name, with.address).await.map(Offered::Sha1)
+                }
+                _ => with.chat.offer(&first.name, with.address).await.map(Offered::Sha256),
+            };
+            let offer = offer.map_err(Failure::from)?;
             let mut random = [0; 18];
             getrandom::fill(&mut random).map_err(|_| Failure::new("temporary-auth-failure"))?;
             let nonce = first.nonce_with(&random);
-            let challenge = scram::challenge(&nonce, offer.keys());
+            let challenge = match &offer {
+                Offered::Sha256(offer) => scram::challenge(&nonce, offer.keys()),
+                Offered::Sha1(offer) => scram::challenge(&nonce, offer.keys()),
+            };
             Ok(Step::Challenge(challenge.clone().into_bytes(), Box::new(Exchange { first, offer, nonce, challenge })))
         }
     }
@@ -102,8 +131,19 @@ pub(crate) async fn begin(with: &Circumstances<'_>, mechanism: Mechanism, words:
 /// Why it is not signed in.
 pub(crate) async fn go_on(with: &Circumstances<'_>, exchange: Exchange, words: &[u8]) -> Result<Step, Failure> {
     let Exchange { first, offer, nonce, challenge } = exchange;
-    let judged = scram::judge(&first, &nonce, &challenge, offer.keys(), words, with.bindings)?;
-    let caller = with.chat.proven(&offer, judged.is_some(), with.address).await.map_err(Failure::from)?;
+    let (judged, proven) = match &offer {
+        Offered::Sha256(offer) => {
+            let judged = scram::judge(&first, &nonce, &challenge, offer.keys(), words, with.bindings)?;
+            let proven = with.chat.proven(offer, judged.is_some(), with.address).await;
+            (judged, proven)
+        }
+        Offered::Sha1(offer) => {
+            let judged = scram::judge(&first, &nonce, &challenge, offer.keys(), words, with.bindings)?;
+            let proven = with.chat.proven(offer, judged.is_some(), with.address).await;
+            (judged, proven)
+        }
+    };
+    let caller = proven.map_err(Failure::from)?;
     match judged {
         Some(signature) => Ok(Step::Success(signature.into_bytes(), caller)),
         None => Err(Failure::new("not-authorized")),

@@ -1,10 +1,11 @@
-//! The server's half of SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677): pure, so that it can be tried with every kind of nonsense.
+//! The server's half of SCRAM-SHA-256, SCRAM-SHA-1, and -PLUS of both (RFC 5802, RFC 7677): pure, so that it can be tried with every kind of nonsense.
 
-use crate::stream::transport::Bindings;
+use crate::stream::transport::{Binding, Bindings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
-use holdfast_chat::accounts::ScramKeys;
+use holdfast_chat::accounts::{ScramKeys, Sha1Keys};
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -29,8 +30,8 @@ pub(crate) struct First {
     header: String,
     bare: String,
     nonce: String,
-    /// Whether the client binds the sign-in to the connection's exporter.
-    bound: bool,
+    /// How the client binds the sign-in to the connection, if it does.
+    bound: Option<Binding>,
 }
 
 impl First {
@@ -45,12 +46,14 @@ impl First {
             return Err(MALFORMED);
         };
         let bound = match (flag, plus) {
-            ("n", false) => false,
+            ("n", false) => None,
             // The client could bind but thinks that we cannot: if we can, somebody took the better mechanism off our list.
-            ("y", false) if bindings.exporter.is_some() => return Err(NOT_BOUND),
-            ("y", false) => false,
-            ("p=tls-exporter", true) if bindings.exporter.is_some() => true,
-            (flag, true) if flag.starts_with("p=") => return Err(NOT_BOUND),
+            ("y", false) if bindings.any() => return Err(NOT_BOUND),
+            ("y", false) => None,
+            (flag, true) => {
+                let wanted = flag.strip_prefix("p=").ok_or(MALFORMED)?;
+                Some(bindings.offered().find(|binding| binding.name() == wanted).ok_or(NOT_BOUND)?)
+            }
             _ => return Err(MALFORMED),
         };
         let mut fields = bare.split(',');
@@ -81,19 +84,73 @@ impl First {
 }
 
 /// Our first message.
-pub(crate) fn challenge(nonce: &str, keys: &ScramKeys) -> String {
-    format!("r={nonce},s={},i={}", STANDARD.encode(&keys.salt), keys.iterations)
+pub(crate) fn challenge(nonce: &str, keys: &impl Keys) -> String {
+    format!("r={nonce},s={},i={}", STANDARD.encode(keys.salt()), keys.iterations())
+}
+
+/// Keys for one hash function.
+pub(crate) trait Keys {
+    /// The salt.
+    fn salt(&self) -> &[u8];
+    /// Rounds.
+    fn iterations(&self) -> u32;
+    /// The hash of the client's key.
+    fn stored_key(&self) -> &[u8];
+    /// The server's key.
+    fn server_key(&self) -> &[u8];
+    /// The function.
+    fn hash(text: &[u8]) -> Vec<u8>;
+    /// HMAC with it.
+    fn mac(key: &[u8], text: &[u8]) -> Vec<u8>;
+}
+
+macro_rules! keys {
+    ($($keys:ty: $function:ty;)*) => {
+        $(impl Keys for $keys {
+            fn salt(&self) -> &[u8] {
+                &self.salt
+            }
+
+            fn iterations(&self) -> u32 {
+                self.iterations
+            }
+
+            fn stored_key(&self) -> &[u8] {
+                &self.stored_key
+            }
+
+            fn server_key(&self) -> &[u8] {
+                &self.server_key
+            }
+
+            fn hash(text: &[u8]) -> Vec<u8> {
+                <$function>::digest(text).to_vec()
+            }
+
+            fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
+                // HMAC takes keys of any length.
+                let Ok(mut mac) = Hmac::<$function>::new_from_slice(key) else { return Vec::new() };
+                mac.update(text);
+                mac.finalize().into_bytes().to_vec()
+            }
+        })*
+    };
+}
+
+keys! {
+    ScramKeys: Sha256;
+    Sha1Keys: Sha1;
 }
 
 /// Judges the client's last message: our last one if the proof is right, `None` if it is not.
 ///
 /// # Errors
 /// When it is malformed or bound to another connection.
-pub(crate) fn judge(
+pub(crate) fn judge<K: Keys>(
     first: &First,
     nonce: &str,
     challenge: &str,
-    keys: &ScramKeys,
+    keys: &K,
     words: &[u8],
     bindings: &Bindings,
 ) -> Result<Option<String>, Refused> {
@@ -103,10 +160,10 @@ pub(crate) fn judge(
     let binding = fields.next().and_then(|f| f.strip_prefix("c=")).ok_or(MALFORMED)?;
     let same_nonce = fields.next().and_then(|f| f.strip_prefix("r=")).ok_or(MALFORMED)?;
     let binding = STANDARD.decode(binding).map_err(|_| MALFORMED)?;
-    let proof: [u8; 32] = STANDARD.decode(proof).ok().and_then(|p| p.try_into().ok()).ok_or(MALFORMED)?;
+    let proof = STANDARD.decode(proof).ok().filter(|p| p.len() == keys.stored_key().len()).ok_or(MALFORMED)?;
     let mut expected = first.header.clone().into_bytes();
-    if let Some(exporter) = bindings.exporter.as_ref().filter(|_| first.bound) {
-        expected.extend_from_slice(exporter);
+    if let Some(binding) = first.bound {
+        expected.extend_from_slice(bindings.of(binding).ok_or(NOT_BOUND)?);
     }
     if !bool::from(binding.ct_eq(&expected)) {
         return Err(NOT_BOUND);
@@ -115,23 +172,12 @@ pub(crate) fn judge(
         return Err(MALFORMED);
     }
     let said = format!("{},{challenge},{without_proof}", first.bare);
-    let signature = mac(&keys.stored_key, said.as_bytes());
-    let mut client_key = [0; 32];
-    for ((key, proof), signature) in client_key.iter_mut().zip(proof).zip(signature) {
-        *key = proof ^ signature;
-    }
-    let shown: [u8; 32] = Sha256::digest(client_key).into();
-    if !bool::from(shown.ct_eq(&keys.stored_key)) {
+    let signature = K::mac(keys.stored_key(), said.as_bytes());
+    let client_key: Vec<u8> = proof.iter().zip(signature).map(|(proof, signature)| proof ^ signature).collect();
+    if !bool::from(K::hash(&client_key).ct_eq(keys.stored_key())) {
         return Ok(None);
     }
-    Ok(Some(format!("v={}", STANDARD.encode(mac(&keys.server_key, said.as_bytes())))))
-}
-
-fn mac(key: &[u8], text: &[u8]) -> [u8; 32] {
-    // HMAC takes keys of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
-    mac.update(text);
-    mac.finalize().into_bytes().into()
+    Ok(Some(format!("v={}", STANDARD.encode(K::mac(keys.server_key(), said.as_bytes())))))
 }
 
 /// A name as it was before `=` and `,` were written as `=3D` and `=2C`.
@@ -161,8 +207,9 @@ mod tests {
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let salted: [u8; 32] =
             STANDARD.decode("xKSVEDI6tPlSysH6mUQZOeeOp01r6B3fcJbodRPcYV0=").unwrap().try_into().unwrap();
-        let stored_key = Sha256::digest(mac(&salted, b"Client Key")).into();
-        ScramKeys { salt, iterations: 4096, stored_key, server_key: mac(&salted, b"Server Key") }
+        let mac = |text: &[u8]| -> [u8; 32] { ScramKeys::mac(&salted, text).try_into().unwrap() };
+        let stored_key = Sha256::digest(mac(b"Client Key")).into();
+        ScramKeys { salt, iterations: 4096, stored_key, server_key: mac(b"Server Key") }
     }
 
     const FIRST: &str = "n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
@@ -189,10 +236,11 @@ mod tests {
 
     #[test]
     fn whoever_could_bind_must_bind() {
-        let can = Bindings { exporter: Some(vec![7; 32]) };
+        let can = Bindings { exporter: Some(vec![7; 32]), end_point: Some(vec![6; 32]) };
         let read = |text: &str, plus| First::read(text.as_bytes(), plus, &can).map(|f| f.bound);
-        assert_eq!(read("p=tls-exporter,,n=a,r=b", true), Ok(true));
-        assert_eq!(read("n,,n=a,r=b", false), Ok(false));
+        assert_eq!(read("p=tls-exporter,,n=a,r=b", true), Ok(Some(Binding::Exporter)));
+        assert_eq!(read("p=tls-server-end-point,,n=a,r=b", true), Ok(Some(Binding::EndPoint)));
+        assert_eq!(read("n,,n=a,r=b", false), Ok(None));
         assert_eq!(read("y,,n=a,r=b", false), Err(NOT_BOUND), "somebody hid that it can be bound");
         assert_eq!(read("p=tls-unique,,n=a,r=b", true), Err(NOT_BOUND));
         assert_eq!(read("p=tls-exporter,,n=a,r=b", false), Err(MALFORMED));
@@ -205,6 +253,15 @@ mod tests {
         assert_eq!(judged(said(&right)), Ok(None), "bound to this connection, but the proof is wrong");
         right[20] = 8;
         assert_eq!(judged(said(&right)), Err(NOT_BOUND));
+        // On TLS 1.2 there is the certificate alone.
+        let old = Bindings { exporter: None, ..can.clone() };
+        assert_eq!(First::read(b"p=tls-exporter,,n=a,r=b", true, &old).unwrap_err(), NOT_BOUND);
+        assert_eq!(First::read(b"y,,n=a,r=b", false, &old).unwrap_err(), NOT_BOUND);
+        let first = First::read(b"p=tls-server-end-point,,n=user,r=x", true, &old).unwrap();
+        let judged = |words: String| judge(&first, "xy", "r=xy", &keys(), words.as_bytes(), &old);
+        let of = |binding: [u8; 32]| [&b"p=tls-server-end-point,,"[..], &binding].concat();
+        assert_eq!(judged(said(&of([6; 32]))), Ok(None), "bound to this certificate");
+        assert_eq!(judged(said(&of([7; 32]))), Err(NOT_BOUND), "bound to another");
     }
 
     #[test]

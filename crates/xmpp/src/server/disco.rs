@@ -1,5 +1,6 @@
 //! What there is and what it speaks (XEP-0030).
 
+use crate::muc::config::form_type;
 use crate::ns;
 use crate::session::Session;
 use crate::xml::El;
@@ -17,6 +18,10 @@ pub(crate) const SERVER: &[&str] = &[
     ns::PRIVATE_XML,
     ns::SM_3,
     ns::CSI_0,
+    ns::COMMANDS,
+    ns::IQ_REGISTER,
+    ns::IQ_LAST,
+    ns::OFFLINE,
 ];
 
 /// What a person's account speaks.
@@ -44,6 +49,7 @@ pub(crate) const ACCOUNT: &[&str] = &[
     "http://jabber.org/protocol/pubsub#retract-items",
     "http://jabber.org/protocol/pubsub#retrieve-items",
     ns::BOOKMARKS_1_COMPAT,
+    ns::AVATAR_CONVERSION,
 ];
 
 /// A description of something: its identities (category, kind, name) and features.
@@ -58,11 +64,33 @@ pub(crate) fn info<'a>(identities: &[(&str, &str, &str)], features: impl IntoIte
         .children(features.into_iter().map(feature))
 }
 
+/// A form with what else there is to be said (XEP-0128): fields of several values; none if all are empty.
+fn said<const N: usize>(kind: &str, fields: [(&str, Vec<String>); N]) -> Option<El> {
+    let some = fields.iter().any(|(_, values)| !values.is_empty());
+    let field = |(var, values): &(&str, Vec<String>)| {
+        let field = El::new("field").attr("var", var).attr("type", "list-multi");
+        field.children(values.iter().map(|value| El::new("value").text(value)))
+    };
+    let form = El::of(ns::DATA_FORMS, "x").attr("type", "result").child(form_type(kind));
+    some.then(|| form.children(fields.iter().filter(|(_, values)| !values.is_empty()).map(field)))
+}
+
 impl Session {
     /// What the server is.
     pub(super) fn server_info(&self) -> El {
         let name = self.door.chat.options().name.clone();
-        info(&[("server", "im", name.as_str()), ("pubsub", "pep", "")], SERVER.iter().chain(ACCOUNT).copied())
+        let info =
+            info(&[("server", "im", name.as_str()), ("pubsub", "pep", "")], SERVER.iter().chain(ACCOUNT).copied());
+        let options = &self.door.options;
+        let contacts = [
+            ("abuse-addresses", options.contact_abuse.clone()),
+            ("admin-addresses", options.contact_admin.clone()),
+            ("security-addresses", options.contact_security.clone()),
+            ("status-addresses", self.door.status_addresses()),
+            ("support-addresses", options.contact_support.clone()),
+        ];
+        let outage = [("external-status-addresses", self.door.status_addresses())];
+        info.children(said(ns::SERVER_INFO, contacts)).children(said(ns::OUTAGE, outage))
     }
 
     /// What there is at the server.
@@ -99,10 +127,15 @@ mod tests {
         (ns::PRIVATE_XML, "0049"),
         (ns::SM_3, "0198"),
         (ns::CSI_0, "0352"),
+        (ns::COMMANDS, "0050"),
+        (ns::IQ_REGISTER, "0077"),
+        (ns::IQ_LAST, "0012"),
+        (ns::OFFLINE, "0160"),
         (ns::MAM, "0313"),
         (ns::MAM_EXTENDED, "0313"),
         (ns::SID, "0359"),
         (ns::BOOKMARKS_1_COMPAT, "0402"),
+        (ns::AVATAR_CONVERSION, "0398"),
         (ns::MUC, "0045"),
         (ns::MUC_STABLE_ID, "0045"),
         (ns::MUC_REQUEST, "0045"),
@@ -119,8 +152,8 @@ mod tests {
     ];
     /// Extensions that nothing announces.
     const SILENT: &[&str] = &[
-        "0004", "0012", "0048", "0066", "0085", "0106", "0115", "0156", "0160", "0163", "0203", "0223", "0224", "0249",
-        "0297", "0308", "0333", "0334", "0368", "0431", "0444", "0490",
+        "0004", "0048", "0066", "0084", "0085", "0106", "0115", "0156", "0163", "0203", "0223", "0224", "0249", "0297",
+        "0133", "0153", "0157", "0308", "0333", "0334", "0368", "0431", "0444", "0455", "0490",
     ];
 
     fn extension(feature: &str) -> &'static str {

@@ -16,7 +16,17 @@ impl Session {
         match (iq.payload.name(), iq.payload.ns().as_str(), iq.set) {
             ("query", ns::DISCO_INFO, false) if !node => Ok(Some(self.server_info())),
             ("query", ns::DISCO_ITEMS, false) if !node => Ok(Some(self.server_items())),
-            ("query", ns::DISCO_INFO | ns::DISCO_ITEMS, false) => Err(StanzaError::cancel("item-not-found")),
+            ("query", ns::DISCO_ITEMS, false) if iq.payload.attr("node") == Some(ns::COMMANDS) => {
+                Ok(Some(self.command_items()))
+            }
+            ("query", ns::DISCO_INFO, false) => {
+                let info = iq.payload.attr("node").and_then(|node| self.command_info(node));
+                info.unwrap_or_else(|| Err(StanzaError::cancel("item-not-found"))).map(Some)
+            }
+            ("query", ns::DISCO_ITEMS, false) => Err(StanzaError::cancel("item-not-found")),
+            ("command", ns::COMMANDS, true) => self.command(iq).await,
+            ("query", ns::IQ_REGISTER, false) => Ok(Some(self.registered())),
+            ("query", ns::IQ_REGISTER, true) => self.change_password(iq).await,
             ("query", ns::IQ_VERSION, false) => {
                 let version = El::of(ns::IQ_VERSION, "query").field("name", "Holdfast");
                 Ok(Some(version.field("version", env!("CARGO_PKG_VERSION"))))
@@ -92,6 +102,9 @@ impl Session {
                 Some(node) if !node.is_empty() => Err(StanzaError::cancel("item-not-found")),
                 _ => Ok(Some(self.account_info())),
             },
+            // Some clients leave out whom they ask.
+            ("query", ns::IQ_REGISTER, false) if iq.to.is_none() => Ok(Some(self.registered())),
+            ("query", ns::IQ_REGISTER, true) if iq.to.is_none() => self.change_password(iq).await,
             ("query", ns::MAM, _) => self.own_archive(iq).await,
             ("metadata", ns::MAM, false) => self.own_archive_ends().await,
             _ => self.common(iq).await,

@@ -38,6 +38,11 @@ impl Session {
                         self.push(Out::Stanza(bytes));
                     }
                 }
+                Event::Announcement { text } => {
+                    let from = self.door.domains.people.clone();
+                    let bytes = shared.encoded(Wire::Xmpp, |_| headline(&from, text).into());
+                    self.push(Out::Stanza(bytes));
+                }
                 Event::RoomChanged { room } => self.reassess(*room),
                 Event::Kicked { room, reason } => self.put_out(*room, reason),
                 Event::Invited { invitation, by, .. } => self.invited(invitation.room, &by.name),
@@ -146,4 +151,10 @@ impl Session {
             Bye::Moved { servers } => self.door.elsewhere(servers),
         })
     }
+}
+
+/// Something that the server says to everybody.
+pub(crate) fn headline(from: &str, text: &str) -> El {
+    let message = El::new("message").attr("from", from).attr("type", "headline");
+    message.attr("id", uuid::Uuid::new_v4()).field("body", text)
 }

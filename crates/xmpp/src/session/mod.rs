@@ -3,7 +3,7 @@
 //! A session outlives its connection for a while if the client asked for that (XEP-0198): it goes on gathering what is for the client until a new
 //! connection takes it up or the time is over.
 
-mod events;
+pub(crate) mod events;
 pub(crate) mod orders;
 pub(crate) mod outgoing;
 mod pace;
@@ -484,19 +484,18 @@ impl Session {
 
     /// A new connection takes the session up.
     async fn taken_up(&mut self, taken: Taken) -> Result<(), End> {
-        let Taken { mut transport, element } = taken;
+        let Taken { mut transport, h } = taken;
         if let Some(mut old) = self.transport.take() {
             negotiation::end(&mut old, Some(&StreamError::new("conflict", "the session goes on elsewhere"))).await;
         }
-        let h = element.attr("h").and_then(|h| h.parse().ok());
         let Some(managed) = &mut self.managed else { return Ok(()) };
-        let (Some(id), Some(again)) =
-            (managed.id.clone(), h.and_then(|h| managed.settle(h).then(|| managed.waiting())))
-        else {
-            let error = StreamError::new("undefined-condition", "more was acknowledged than was sent");
+        let Some(id) = managed.id.clone() else { return Ok(()) };
+        if let Err(error) = managed.settle(h) {
+            // What the client holds is not what it was sent, so nothing can be made good: both ends begin anew.
             negotiation::end(&mut transport, Some(&error)).await;
             return Err(error.into());
-        };
+        }
+        let again = managed.waiting();
         let resumed = El::of(ns::SM_3, "resumed").attr("previd", id).attr("h", managed.handled);
         self.heard = Instant::now();
         (self.until, self.asked) = (None, false);

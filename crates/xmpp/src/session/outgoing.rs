@@ -50,15 +50,18 @@ impl Managed {
         Ok(())
     }
 
-    /// The client has got `h` stanzas in all. Whether that can be.
-    pub(crate) fn settle(&mut self, h: u32) -> bool {
+    /// The client has got `h` stanzas in all.
+    ///
+    /// # Errors
+    /// When it cannot have, since fewer were sent.
+    pub(crate) fn settle(&mut self, h: u32) -> Result<(), StreamError> {
         let left = self.sent.wrapping_sub(h) as usize;
         if left > self.waiting.len() {
-            return false;
+            return Err(StreamError::handled_too_high(h, self.sent));
         }
         let done = self.waiting.len() - left;
         self.waiting.drain(..done);
-        true
+        Ok(())
     }
 
     /// What is to be sent again.
@@ -100,10 +103,9 @@ impl Session {
     pub(super) fn acknowledged(&mut self, element: &Element) -> Result<(), End> {
         let Some(managed) = &mut self.managed else { return Ok(()) };
         match element.attr("h").and_then(|h| h.parse().ok()) {
-            Some(h) if managed.settle(h) => Ok(()),
-            _ => {
-                let why = "more was acknowledged than was sent (XEP-0198 section 4)";
-                Err(StreamError::new("undefined-condition", why).into())
+            Some(h) => managed.settle(h).map_err(End::from),
+            None => {
+                Err(StreamError::new("bad-format", "an acknowledgement says `h`, a number (XEP-0198 section 4)").into())
             }
         }
     }
@@ -126,11 +128,11 @@ mod tests {
         out.push(Out::element("<a/>"));
         managed.note(&mut out).unwrap();
         assert_eq!(managed.waiting().len(), 3);
-        assert!(managed.settle(2));
+        assert!(managed.settle(2).is_ok());
         assert_eq!(managed.waiting().len(), 1);
-        assert!(!managed.settle(4), "more than was sent");
-        assert!(!managed.settle(1), "less than before");
-        assert!(managed.settle(3));
+        assert_eq!(managed.settle(4).unwrap_err().too_high, Some((4, 3)), "more than was sent");
+        assert!(managed.settle(1).is_err(), "less than before");
+        assert!(managed.settle(3).is_ok());
     }
 
     #[test]
@@ -138,7 +140,7 @@ mod tests {
         let mut managed = Managed::new(None);
         managed.sent = u32::MAX;
         managed.note(&mut vec![Out::stanza("<iq/>"), Out::stanza("<iq/>")]).unwrap();
-        assert!(managed.settle(0));
+        assert!(managed.settle(0).is_ok());
         assert_eq!(managed.waiting().len(), 1);
     }
 

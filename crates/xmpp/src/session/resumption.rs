@@ -5,7 +5,6 @@ use crate::stream::error::StreamError;
 use crate::stream::negotiation;
 use crate::stream::transport::Transport;
 use holdfast_domain::PrincipalId;
-use minidom::Element;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
@@ -13,7 +12,8 @@ use tokio::sync::mpsc;
 /// A connection that takes a session up, with what its client said.
 pub(crate) struct Taken {
     pub(crate) transport: Transport,
-    pub(crate) element: Element,
+    /// How many stanzas it says have arrived.
+    pub(crate) h: u32,
 }
 
 /// The way to a session.
@@ -30,8 +30,8 @@ impl Handle {
     }
 
     /// Has the session go on with `transport`.
-    pub(crate) async fn go_on(self, transport: Transport, element: &Element) {
-        let order = Order::TakeUp(Box::new(Taken { transport, element: element.clone() }));
+    pub(crate) async fn go_on(self, transport: Transport, h: u32) {
+        let order = Order::TakeUp(Box::new(Taken { transport, h }));
         if let Err(mpsc::error::SendError(Order::TakeUp(taken))) = self.session.send(order).await {
             let Taken { mut transport, .. } = *taken;
             // It ended in this moment; the client begins anew.

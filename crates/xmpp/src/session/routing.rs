@@ -56,6 +56,14 @@ impl Session {
     /// A presence.
     pub(super) async fn presence(&mut self, element: &Element) {
         let kind = element.attr("type");
+        let shown;
+        let element = match kind {
+            None => {
+                shown = self.with_own_picture(element).await;
+                &shown
+            }
+            Some(_) => element,
+        };
         if element.attr("to").is_none() {
             return match kind {
                 None => self.available(element).await,
@@ -115,6 +123,15 @@ impl Session {
             Ok(Target::Rooms) => self.ask_rooms(&iq).await,
             Ok(Target::Uploads) => self.ask_uploads(&iq).await,
             Ok(Target::Room(room, _, None)) => self.ask_room(room, &iq).await,
+            Ok(Target::Room(Some(room), _, Some(nick)))
+                if !iq.set && iq.asks("vCard", ns::VCARD_TEMP) && self.inside.contains_key(&room) =>
+            {
+                // Of who he is, not of the client that he is there by (XEP-0045 section 17.4).
+                match self.door.occupants.named(room, &nick) {
+                    Some(occupant) => self.vcard_of(occupant.user).await,
+                    None => Err(StanzaError::cancel("item-not-found")),
+                }
+            }
             Ok(Target::Room(room, _, Some(nick))) => match self.ask_occupant(room, &nick, &iq, element) {
                 Some(answer) => answer,
                 None => return,

@@ -77,9 +77,9 @@ pub(crate) async fn negotiate(door: &Door, transport: Transport, address: &str) 
                 let Negotiation { transport, .. } = negotiation;
                 return Some(Negotiated::Bound(Box::new(Bound { transport, caller, resource, id })));
             }
-            Ok(Begun::Resume(parked, element)) => {
+            Ok(Begun::Resume(parked, h)) => {
                 let Negotiation { transport, .. } = negotiation;
-                parked.go_on(transport, &element).await;
+                parked.go_on(transport, h).await;
                 return Some(Negotiated::Resumed);
             }
             Err(end) => end,
@@ -98,7 +98,7 @@ pub(crate) async fn negotiate(door: &Door, transport: Transport, address: &str) 
 /// How a session begins.
 enum Begun {
     Bind { resource: String, id: String },
-    Resume(crate::session::resumption::Handle, Element),
+    Resume(crate::session::resumption::Handle, u32),
 }
 
 impl Negotiation<'_> {
@@ -166,7 +166,7 @@ impl Negotiation<'_> {
                 ("starttls", ns::TLS) if !self.transport.is_encrypted() && !self.transport.is_websocket() => {
                     self.send(El::of(ns::TLS, "proceed")).await?;
                     self.opened = false;
-                    self.transport.start_tls(self.door.tls()).await?;
+                    self.transport.start_tls(&self.door.tls()).await?;
                     bindings = self.transport.bindings();
                     self.open(|n| n.first_features(&bindings)).await?;
                     continue;
@@ -175,7 +175,7 @@ impl Negotiation<'_> {
                 ("auth", ns::SASL) => {
                     let (door, address) = (self.door, self.address);
                     let with = Circumstances { chat: &door.chat, address, bindings: &bindings };
-                    let offered = Mechanism::offered(&bindings, self.plain_allowed());
+                    let offered = Mechanism::offered(&bindings, self.plain_allowed(), door.options.scram_sha1);
                     let wanted = offered.into_iter().find(|m| Some(m.name()) == element.attr("mechanism"));
                     match (wanted, decoded(&element)) {
                         (None, _) => Err(Failure::new("invalid-mechanism")),
@@ -192,6 +192,14 @@ impl Negotiation<'_> {
                     }
                 }
                 ("abort", ns::SASL) => Err(Failure::new("aborted")),
+                ("iq", ns::CLIENT) if payload(&element).is_some_and(|p| p.is("query", ns::IQ_REGISTER)) => {
+                    failures += 1;
+                    self.refuse_registration(&element).await?;
+                    if failures >= ATTEMPTS {
+                        return Err(StreamError::new("policy-violation", "sign in, or go").into());
+                    }
+                    continue;
+                }
                 _ => return Err(StreamError::new("not-authorized", "sign in first").into()),
             };
             under_way = None;
@@ -219,6 +227,17 @@ impl Negotiation<'_> {
         }
     }
 
+    /// Nobody makes an account for himself (XEP-0077 section 3.1.1).
+    async fn refuse_registration(&mut self, element: &Element) -> Result<(), End> {
+        let (Some(id), Some(payload)) = (element.attr("id"), payload(element)) else {
+            return Err(StreamError::new("not-authorized", "sign in first").into());
+        };
+        let iq = Iq { id, set: element.attr("type") == Some("set"), to: None, payload };
+        let why = "accounts are made by administrators";
+        let error = if iq.set { StanzaError::cancel("not-allowed") } else { StanzaError::unavailable() };
+        self.send(iq.error(&error.because(why))).await
+    }
+
     fn first_features(&self, bindings: &Bindings) -> El {
         let mut features = features();
         if !self.transport.is_encrypted() && !self.transport.is_websocket() {
@@ -226,12 +245,12 @@ impl Negotiation<'_> {
             features = features.child(if self.must_encrypt() { tls.child(El::new("required")) } else { tls });
         }
         if !self.must_encrypt() {
-            let offered = Mechanism::offered(bindings, self.plain_allowed());
+            let offered = Mechanism::offered(bindings, self.plain_allowed(), self.door.options.scram_sha1);
             let names = offered.iter().map(|m| El::new("mechanism").text(m.name()));
             features = features.child(El::of(ns::SASL, "mechanisms").children(names));
-            if bindings.exporter.is_some() {
-                let binding = El::new("channel-binding").attr("type", "tls-exporter");
-                features = features.child(El::of(ns::SASL_CB_TYPES, "sasl-channel-binding").child(binding));
+            if bindings.any() {
+                let types = bindings.offered().map(|b| El::new("channel-binding").attr("type", b.name()));
+                features = features.child(El::of(ns::SASL_CB_TYPES, "sasl-channel-binding").children(types));
             }
         }
         features.child(limits(Bounds::STRANGER.bytes))
@@ -254,13 +273,13 @@ impl Negotiation<'_> {
         loop {
             let element = self.stanza().await?;
             if element.is("resume", ns::SM_3) {
-                match self.door.parked.find(element.attr("previd").unwrap_or_default(), caller.user) {
-                    Some(parked) => return Ok(Begun::Resume(parked, element)),
-                    None => {
-                        let gone = El::of(ns::XMPP_STANZAS, "item-not-found");
-                        self.send(El::of(ns::SM_3, "failed").child(gone)).await?;
-                    }
-                }
+                let parked = self.door.parked.find(element.attr("previd").unwrap_or_default(), caller.user);
+                let why = match (parked, element.attr("h").and_then(|h| h.parse().ok())) {
+                    (Some(parked), Some(h)) => return Ok(Begun::Resume(parked, h)),
+                    (Some(_), None) => "bad-request",
+                    (None, _) => "item-not-found",
+                };
+                self.send(El::of(ns::SM_3, "failed").child(El::of(ns::XMPP_STANZAS, why))).await?;
                 continue;
             }
             let bind = payload(&element).filter(|p| p.is("bind", ns::BIND));

@@ -2,6 +2,7 @@
 
 use super::decoder::{Bounds, Decoder, Framing, Unit};
 use super::error::StreamError;
+use crate::tls::Tls;
 use axum::extract::ws::{Message, WebSocket};
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::SinkExt as _;
@@ -9,7 +10,6 @@ use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// Bytes read at a time.
@@ -20,10 +20,23 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// The way the bytes travel.
 enum Pipe {
     Tcp(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<Secured>),
     WebSocket(Box<WebSocket>),
     /// Between two ways.
     Gone,
+}
+
+/// A connection over TLS.
+struct Secured {
+    stream: TlsStream<TcpStream>,
+    /// What it can be bound by, by its certificate.
+    end_point: Option<Vec<u8>>,
+}
+
+impl Secured {
+    fn new(stream: TlsStream<TcpStream>, tls: &Tls) -> Box<Secured> {
+        Box::new(Secured { stream, end_point: tls.end_point.clone() })
+    }
 }
 
 /// Something to be sent.
@@ -48,6 +61,50 @@ pub(crate) struct Transport {
 pub(crate) struct Bindings {
     /// `tls-exporter`; TLS 1.3 alone.
     pub(crate) exporter: Option<Vec<u8>>,
+    /// `tls-server-end-point`.
+    pub(crate) end_point: Option<Vec<u8>>,
+}
+
+/// A way to bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// By what the two ends of the connection alone can derive (RFC 9266).
+    Exporter,
+    /// By the server's certificate (RFC 5929 section 4): for clients that have nothing better, and on TLS 1.2.
+    EndPoint,
+}
+
+impl Binding {
+    /// The best first.
+    const ALL: [Binding; 2] = [Binding::Exporter, Binding::EndPoint];
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Binding::Exporter => "tls-exporter",
+            Binding::EndPoint => "tls-server-end-point",
+        }
+    }
+}
+
+impl Bindings {
+    /// What a connection is bound by in this way, if it can be.
+    pub(crate) fn of(&self, binding: Binding) -> Option<&[u8]> {
+        match binding {
+            Binding::Exporter => self.exporter.as_deref(),
+            Binding::EndPoint => self.end_point.as_deref(),
+        }
+    }
+
+    /// The ways in which it can be bound, the best first.
+    pub(crate) fn offered(&self) -> impl Iterator<Item = Binding> {
+        Binding::ALL.into_iter().filter(|binding| self.of(*binding).is_some())
+    }
+
+    /// Whether it can be bound at all.
+    pub(crate) fn any(&self) -> bool {
+        self.offered().next().is_some()
+    }
 }
 
 impl Transport {
@@ -57,8 +114,8 @@ impl Transport {
     }
 
     /// A connection over TLS from its first byte (XEP-0368).
-    pub(crate) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self::new(Pipe::Tls(Box::new(stream)), Framing::Stream)
+    pub(crate) fn tls(stream: TlsStream<TcpStream>, tls: &Tls) -> Self {
+        Self::new(Pipe::Tls(Secured::new(stream, tls)), Framing::Stream)
     }
 
     /// A WebSocket (RFC 7395).
@@ -82,26 +139,26 @@ impl Transport {
 
     /// What a sign-in can be bound to.
     pub(crate) fn bindings(&self) -> Bindings {
-        let Pipe::Tls(stream) = &self.pipe else { return Bindings::default() };
-        let connection = stream.get_ref().1;
+        let Pipe::Tls(secured) = &self.pipe else { return Bindings::default() };
+        let connection = secured.stream.get_ref().1;
         // On TLS 1.2 it would be sound only with the extended master secret (RFC 9266 section 4.2).
         let sound = connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
         let export = || connection.export_keying_material(vec![0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok();
-        Bindings { exporter: if sound { export() } else { None } }
+        Bindings { exporter: if sound { export() } else { None }, end_point: secured.end_point.clone() }
     }
 
     /// Takes the connection to TLS (RFC 6120 section 5). What came before it is forgotten: it could have come from anybody.
     ///
     /// # Errors
     /// When the client breaks off.
-    pub(crate) async fn start_tls(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
+    pub(crate) async fn start_tls(&mut self, tls: &Tls) -> io::Result<()> {
         let Pipe::Tcp(stream) = std::mem::replace(&mut self.pipe, Pipe::Gone) else {
             return Err(io::Error::other("TLS begins on plain TCP"));
         };
         self.came.clear();
         // A handshake's state is large and soon of no use: it is kept apart.
-        let stream = Box::pin(acceptor.accept(stream)).await?;
-        self.pipe = Pipe::Tls(Box::new(stream));
+        let stream = Box::pin(tls.acceptor.accept(stream)).await?;
+        self.pipe = Pipe::Tls(Secured::new(stream, tls));
         self.decoder.restart();
         Ok(())
     }
@@ -154,9 +211,9 @@ impl Transport {
                     Err(error) => Err(error),
                 }
             }
-            Pipe::Tls(stream) => {
+            Pipe::Tls(secured) => {
                 let mut some = [0; 1024];
-                let n = stream.read(&mut some).await?;
+                let n = secured.stream.read(&mut some).await?;
                 self.came.extend_from_slice(&some[..n]);
                 Ok(n > 0)
             }
@@ -213,9 +270,9 @@ impl Transport {
         let written = async {
             match &mut self.pipe {
                 Pipe::Tcp(stream) => stream.write_all(bytes).await,
-                Pipe::Tls(stream) => {
-                    stream.write_all(bytes).await?;
-                    stream.flush().await
+                Pipe::Tls(secured) => {
+                    secured.stream.write_all(bytes).await?;
+                    secured.stream.flush().await
                 }
                 Pipe::WebSocket(_) | Pipe::Gone => Err(io::ErrorKind::NotConnected.into()),
             }
@@ -239,7 +296,7 @@ impl Transport {
         let closing = async {
             match &mut self.pipe {
                 Pipe::Tcp(stream) => stream.shutdown().await,
-                Pipe::Tls(stream) => stream.shutdown().await,
+                Pipe::Tls(secured) => secured.stream.shutdown().await,
                 Pipe::WebSocket(socket) => socket.send(Message::Close(None)).await.map_err(io::Error::other),
                 Pipe::Gone => Ok(()),
             }

@@ -1,13 +1,16 @@
 //! People of whom somebody wants to hear nothing (XEP-0191).
 
+use super::roster::Contact;
 use crate::limits::BLOCKED;
 use crate::ns;
 use crate::session::Session;
 use crate::stanza::{Iq, StanzaError};
 use crate::xml::El;
 use holdfast_domain::PrincipalId;
-use jid::Jid;
+use jid::{BareJid, Jid};
 use minidom::Element;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Where the list is kept.
 const LIST: &str = "blocked";
@@ -27,7 +30,11 @@ impl Session {
         }
         let now = self.door.chat.now();
         let items = jids.iter().map(|jid| (jid.clone(), now, String::new())).collect();
+        // Whoever is blocked sees this person go, and this person him (section 3.2); then neither hears of the other.
+        let met = self.meeting(&jids).await;
+        self.part(&met);
         self.door.chat.keep_items(self.user(), LIST, items, BLOCKED).await?;
+        self.load_blocked().await?;
         self.tell_own(&El::of(ns::BLOCK, "block").children(jids.iter().map(|j| El::new("item").attr("jid", j))));
         Ok(None)
     }
@@ -35,13 +42,88 @@ impl Session {
     /// Takes from it; everybody, if nobody is named.
     pub(crate) async fn unblock(&mut self, iq: &Iq<'_>) -> Result<Option<El>, StanzaError> {
         let jids = jids(iq.payload)?;
+        let were: Vec<String> = match jids.is_empty() {
+            true => self.door.chat.kept_items(self.user(), LIST).await?.into_iter().map(|item| item.id).collect(),
+            false => jids.clone(),
+        };
         if jids.is_empty() {
             self.door.chat.drop_node(self.user(), LIST).await?;
         } else {
             self.door.chat.drop_items(self.user(), LIST, jids.clone()).await?;
         }
+        self.load_blocked().await?;
+        let met = self.meeting(&were).await;
+        self.meet_again(&met);
         self.tell_own(&El::of(ns::BLOCK, "unblock").children(jids.iter().map(|j| El::new("item").attr("jid", j))));
         Ok(None)
+    }
+
+    /// Has all connections of this person here know whom he blocks.
+    pub(crate) async fn load_blocked(&mut self) -> Result<(), StanzaError> {
+        let list = self.door.chat.kept_items(self.user(), LIST).await?;
+        let blocks = Arc::new(list.into_iter().map(|item| item.id).collect::<HashSet<String>>());
+        for resource in self.door.resources.of(self.user()) {
+            resource.change(|state| state.blocks = Arc::clone(&blocks));
+        }
+        Ok(())
+    }
+
+    /// Contacts whom these addresses mean, and who they are.
+    async fn meeting(&mut self, jids: &[String]) -> Vec<(Contact, PrincipalId)> {
+        let meant = |contact: &Contact| {
+            let domain = contact.jid.domain().as_str();
+            jids.iter().any(|jid| jid == contact.jid.as_str() || jid == domain)
+        };
+        let contacts = self.contacts().await;
+        let who = |contact: Contact| self.person_at(&contact.jid).map(|who| (contact, who));
+        contacts.into_iter().filter(meant).filter_map(who).collect()
+    }
+
+    /// Neither sees the other any more, as far as they did.
+    fn part(&self, met: &[(Contact, PrincipalId)]) {
+        let gone = |jid: &str| El::new("presence").attr("from", jid).attr("type", "unavailable");
+        for (contact, who) in met {
+            if contact.from {
+                for own in self.door.resources.available(self.user()) {
+                    self.show(*who, &gone(&own.jid));
+                }
+            }
+            if contact.to {
+                for theirs in self.door.resources.available(*who) {
+                    self.deliver_to_all(self.user(), &gone(&theirs.jid));
+                }
+            }
+        }
+    }
+
+    /// They see each other again, as far as they did, unless the other blocks this one.
+    fn meet_again(&self, met: &[(Contact, PrincipalId)]) {
+        for (contact, who) in met {
+            for own in self.door.resources.available(self.user()).into_iter().filter(|_| contact.from) {
+                if let Some(content) = own.state().presence {
+                    self.show(*who, &El::new("presence").attr("from", &own.jid).raw(&content));
+                }
+            }
+            for theirs in self.door.resources.available(*who).into_iter().filter(|_| contact.to) {
+                let state = theirs.state();
+                if let Some(content) = state.presence.filter(|_| !in_list(&state.blocks, &self.bare)) {
+                    self.deliver_to_all(self.user(), &El::new("presence").attr("from", &theirs.jid).raw(&content));
+                }
+            }
+        }
+    }
+
+    /// Shows a presence of this person to all clients of somebody, unless one of the two blocks the other.
+    pub(crate) fn show(&self, who: PrincipalId, presence: &El) {
+        let own = self.resource.state().blocks;
+        if self.bare_of(who).is_ok_and(|them| in_list(&own, &them)) {
+            return;
+        }
+        for resource in self.door.resources.available(who) {
+            if !in_list(&resource.state().blocks, &self.bare) {
+                resource.teller.tell(presence.to_string().into());
+            }
+        }
     }
 
     fn tell_own(&self, payload: &El) {
@@ -75,6 +157,11 @@ impl Session {
         let domain = jid.split_once('@').map_or(jid, |(_, domain)| domain);
         Ok(list.iter().any(|item| item.id == jid || item.id == domain))
     }
+}
+
+/// Whether a list holds an address or its domain.
+pub(crate) fn in_list(list: &HashSet<String>, jid: &BareJid) -> bool {
+    !list.is_empty() && (list.contains(jid.as_str()) || list.contains(jid.domain().as_str()))
 }
 
 fn jids(payload: &Element) -> Result<Vec<String>, StanzaError> {

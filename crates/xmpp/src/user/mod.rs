@@ -1,5 +1,6 @@
 //! What a person has with the server besides rooms: presence and roster, messages with others, and what his clients keep.
 
+mod avatar;
 pub(crate) mod blocking;
 pub(crate) mod bookmarks;
 pub(crate) mod caps;

@@ -1,11 +1,14 @@
 //! Presence: who may see it is told, and subscriptions are asked for, granted and ended (RFC 6121 sections 3 and 4).
 
+use super::blocking::in_list;
 use super::roster::Contact;
 use crate::muc::entering::content;
 use crate::ns;
 use crate::session::Session;
+use crate::session::events::headline;
 use crate::stanza::StanzaError;
 use crate::xml::{El, child_text};
+use holdfast_chat::notices::sentence;
 use holdfast_domain::PrincipalId;
 use jid::BareJid;
 use minidom::Element;
@@ -24,6 +27,9 @@ impl Session {
         self.ask_capabilities(element);
         let presence = El::new("presence").attr("from", &self.full).raw(&content);
         let first = before.presence.is_none();
+        if first && let Err(error) = self.load_blocked().await {
+            tracing::warn!(?error, "whom somebody blocks cannot be read now");
+        }
         let contacts = self.contacts().await;
         self.tell_those_who_see(&contacts, &presence);
         // His other clients see him too.
@@ -33,6 +39,9 @@ impl Session {
             }
         }
         if first {
+            if let Some(notice) = self.door.chat.outage() {
+                self.tell(headline(&self.door.domains.people, &sentence(&notice)));
+            }
             self.see_others(&contacts);
             self.tell_requests().await;
         }
@@ -64,20 +73,23 @@ impl Session {
     fn tell_those_who_see(&self, contacts: &[Contact], presence: &El) {
         for contact in contacts.iter().filter(|c| c.from) {
             if let Some(who) = self.person_at(&contact.jid) {
-                self.deliver_to_all(who, presence);
+                self.show(who, presence);
             }
         }
     }
 
     /// Tells this client who of those that it sees is there.
     fn see_others(&mut self, contacts: &[Contact]) {
-        let seen: Vec<PrincipalId> = contacts.iter().filter(|c| c.to).filter_map(|c| self.person_at(&c.jid)).collect();
+        let blocks = self.resource.state().blocks;
+        let seen = contacts.iter().filter(|c| c.to && !in_list(&blocks, &c.jid));
+        let seen: Vec<PrincipalId> = seen.filter_map(|c| self.person_at(&c.jid)).collect();
         for who in seen.into_iter().chain([self.user()]) {
             for resource in self.door.resources.available(who) {
                 if resource.key == self.key() {
                     continue;
                 }
-                if let Some(content) = resource.state().presence {
+                let state = resource.state();
+                if let Some(content) = state.presence.filter(|_| !in_list(&state.blocks, &self.bare)) {
                     self.tell(El::new("presence").attr("from", &resource.jid).raw(&content));
                 }
             }

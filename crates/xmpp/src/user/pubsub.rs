@@ -243,6 +243,11 @@ impl Session {
             None => uuid::Uuid::new_v4().to_string(),
         };
         self.publish_items(&node, vec![Published { id: id.clone(), payload: text }]).await?;
+        if let Some(metadata) =
+            payload.filter(|p| node.0 == ns::AVATAR_METADATA && p.is("metadata", ns::AVATAR_METADATA))
+        {
+            self.put_published_picture(&metadata.clone()).await?;
+        }
         Ok(Some(published(&node, &id)))
     }
 

@@ -5,9 +5,13 @@ use crate::ns;
 use crate::session::Session;
 use crate::stanza::{Iq, StanzaError};
 use crate::xml::El;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use holdfast_chat::keeping::Item;
 use holdfast_domain::PrincipalId;
 use jid::BareJid;
 use minidom::Element;
+use sha2::{Digest as _, Sha256};
 
 /// Where contacts are kept.
 const CONTACTS: &str = "roster";
@@ -80,6 +84,23 @@ impl Contact {
     }
 }
 
+/// The contacts that are in a roster, in an order of their own.
+fn listed(items: &[Item]) -> Vec<Contact> {
+    let mut contacts: Vec<Contact> =
+        items.iter().filter_map(|item| Contact::read(&item.payload)).filter(|c| c.listed).collect();
+    contacts.sort_by(|a, b| a.jid.as_str().cmp(b.jid.as_str()));
+    contacts
+}
+
+/// The version of a roster: made of what is in it, so that it is the same on every server, and the same again when a change is undone.
+fn version(contacts: &[Contact]) -> String {
+    let mut digest = Sha256::new();
+    for contact in contacts {
+        digest.update(contact.element().to_string());
+    }
+    URL_SAFE_NO_PAD.encode(&digest.finalize()[..18])
+}
+
 impl Session {
     /// All contacts of this person.
     pub(crate) async fn contacts(&mut self) -> Vec<Contact> {
@@ -111,27 +132,38 @@ impl Session {
         let item = (contact.jid.to_string(), now, contact.kept());
         self.door.chat.keep_items(owner, CONTACTS, vec![item], ROSTER).await?;
         if contact.listed {
-            self.push_roster(owner, contact.element());
+            self.push_roster(owner, contact.element()).await?;
         }
         Ok(())
     }
 
     /// Tells all clients of somebody that asked for the roster what changed in it.
-    fn push_roster(&self, owner: PrincipalId, item: El) {
-        let query = El::of(ns::ROSTER, "query").child(item);
-        for resource in self.door.resources.of(owner).into_iter().filter(|r| r.state().interested) {
+    async fn push_roster(&mut self, owner: PrincipalId, item: El) -> Result<(), StanzaError> {
+        let interested: Vec<_> = self.door.resources.of(owner).into_iter().filter(|r| r.state().interested).collect();
+        if interested.is_empty() {
+            return Ok(());
+        }
+        let version = version(&listed(&self.door.chat.kept_items(owner, CONTACTS).await?));
+        let query = El::of(ns::ROSTER, "query").attr("ver", version).child(item);
+        for resource in interested {
             let id = format!("roster-{}", uuid::Uuid::new_v4().simple());
             let push = El::new("iq").attr("to", &resource.jid).attr("type", "set").attr("id", id);
             resource.teller.tell(push.child(query.clone()).to_string().into());
         }
+        Ok(())
     }
 
-    /// The roster, for a client that asks for it.
-    pub(crate) async fn roster(&mut self, _: &Iq<'_>) -> Result<Option<El>, StanzaError> {
-        let items = self.door.chat.kept_items(self.user(), CONTACTS).await?;
+    /// The roster, for a client that asks for it; nothing if it has it already (RFC 6121 section 2.6).
+    pub(crate) async fn roster(&mut self, iq: &Iq<'_>) -> Result<Option<El>, StanzaError> {
+        // Before it is read: a change that comes meanwhile is told as well.
         self.resource.change(|state| state.interested = true);
-        let contacts = items.iter().filter_map(|item| Contact::read(&item.payload)).filter(|c| c.listed);
-        Ok(Some(El::of(ns::ROSTER, "query").children(contacts.map(|c| c.element()))))
+        let contacts = listed(&self.door.chat.kept_items(self.user(), CONTACTS).await?);
+        let (known, version) = (iq.payload.attr("ver"), version(&contacts));
+        if known == Some(version.as_str()) {
+            return Ok(None);
+        }
+        let query = El::of(ns::ROSTER, "query").maybe("ver", known.map(|_| version));
+        Ok(Some(query.children(contacts.iter().map(Contact::element))))
     }
 
     /// A client changes or removes a contact.
@@ -189,8 +221,8 @@ impl Session {
             }
         }
         self.door.chat.drop_items(self.user(), CONTACTS, vec![jid.to_string()]).await?;
-        self.push_roster(self.user(), El::new("item").attr("jid", jid).attr("subscription", "remove"));
-        Ok(())
+        let gone = El::new("item").attr("jid", jid).attr("subscription", "remove");
+        self.push_roster(self.user(), gone).await
     }
 
     /// Notes that somebody has been asked by `by`.

@@ -9,7 +9,7 @@ use holdfast_chat::view::Person;
 use holdfast_domain::PrincipalId;
 
 /// Where it is kept.
-const VCARD: &str = "vcard";
+pub(super) const VCARD: &str = "vcard";
 
 impl Session {
     /// The vCard of somebody.
@@ -36,6 +36,7 @@ impl Session {
         }
         let item = (VCARD.to_owned(), self.door.chat.now(), content);
         self.door.chat.keep_items(self.user(), VCARD, vec![item], 1).await?;
+        self.publish_picture_of(iq.payload).await?;
         Ok(None)
     }
 }

@@ -137,8 +137,10 @@ impl From<&Event> for Frame {
             Event::Read { room, seq, unread, mentions } => Frame::Read { room: room.0, seq: seq.0, unread, mentions },
             Event::RoomChanged { room } => Frame::Room { room: room.0 },
             Event::Kicked { room, reason } => Frame::Kicked { room: room.0, reason },
-            // The last two are never handed to connections of this door.
-            Event::RoomsChanged | Event::Others { .. } | Event::Door { .. } => Frame::Rooms,
+            // All but the first are never handed to connections of this door.
+            Event::RoomsChanged | Event::Others { .. } | Event::Announcement { .. } | Event::Door { .. } => {
+                Frame::Rooms
+            }
             Event::Invited { invitation, room_name, by } => {
                 Frame::Invitation { invitation: Invitation::of(&invitation, room_name, by) }
             }

@@ -1,7 +1,7 @@
 //! Moving a pool from the embedded store.
 
 use super::{new_database, open};
-use crate::accounts::{ScramKeys, SignIn, Token, Webhook};
+use crate::accounts::{ScramKeys, Sha1Keys, SignIn, Token, Webhook};
 use crate::conformance::direct::{all_of, whisper};
 use crate::conformance::support::*;
 use crate::copy::{Progress, copy};
@@ -110,6 +110,8 @@ async fn fill(store: &dyn Store) {
     store.add_direct((1..=3).map(|n| whisper(ANA, BO, &format!("message {n}"), n)).collect()).await.unwrap();
     let keys = ScramKeys { salt: vec![1, 2], iterations: 9, stored_key: [3; 32], server_key: [4; 32] };
     store.set_password(ANA, Some(keys)).await.unwrap();
+    let old = Sha1Keys { salt: vec![1], iterations: 9, stored_key: [5; 20], server_key: [6; 20] };
+    store.put_sha1_keys(ANA, [3; 32], old).await.unwrap();
     store.add_sign_in(sign_in()).await.unwrap();
     store
         .add_token(Token {
