@@ -5,6 +5,7 @@ import json
 import os
 import ssl
 import sys
+import urllib.error
 import urllib.request
 import uuid
 
@@ -202,8 +203,12 @@ class Web:
     def ask(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path, data=data, method=method, headers={"content-type": "application/json"})
-        with self.cookies.open(request, timeout=PATIENCE) as answer:
-            text = answer.read()
+        try:
+            with self.cookies.open(request, timeout=PATIENCE) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            error.msg += f": {error.read().decode()}"
+            raise
         return json.loads(text) if text else None
 
 

@@ -223,7 +223,7 @@ async def where_no_files_are_taken(server):
     """A category without files refuses messages that would bring one; too much that is never sent is refused, with when to try again."""
     root = Web("root")
     name = f"nofiles-{uuid.uuid4().hex[:8]}"
-    category = root.ask("POST", "/categories", {"name": name, "file_upload": False})["id"]
+    category = root.ask("POST", "/categories", {"name": f"{name} category", "file_upload": False})["id"]
     root.ask("POST", "/rooms", {"category": category, "name": name, "privacy": "open"})
     ana = await server.client("ana")
     room = server.room(name)

@@ -45,7 +45,7 @@ pub(crate) enum Notice {
     Show,
     /// Tell them, in place of what they were told before
     #[command(
-        after_help = "Clients that are connected over XMPP are told at once, and whoever comes while it stands; those that cannot sign in find it at /xmpp-status.json (XEP-0455). It stands until it is cleared.\n\nExample:\n  holdfast pool notice set --message 'New disks' --begins 2026-05-12T20:00:00Z --ends 2026-05-12T21:00:00Z"
+        after_help = "Clients that are connected over XMPP are told at once, and whoever comes while it stands; those that cannot sign in find it at /xmpp-status.json (XEP-0455). It stands until it is cleared.\n\nExample:\n  holdfast pool notice set --message \"New disks\" --begins 2026-05-12T20:00:00Z --ends 2026-05-12T21:00:00Z"
     )]
     Set {
         /// A sentence for people
