@@ -199,7 +199,7 @@ mod tests {
         assert!(Addresses::new([4; 32]).said(&text, 10).is_empty());
         let whole = format!(" https://a.example:8443{one}\n");
         assert!(addresses().is_only(&whole, FILE) && !addresses().is_only(&whole, FileId(Uuid::from_u128(8))));
-        for more in [text.clone(), format!("https://a{one}/more"), one.clone(), format!("https://a{one} b")] {
+        for more in [text, format!("https://a{one}/more"), one.clone(), format!("https://a{one} b")] {
             assert!(!addresses().is_only(&more, FILE), "{more}");
         }
     }

@@ -79,7 +79,7 @@ impl Chat {
         mode: Mode,
     ) -> Result<Outcome<Option<Notice>>> {
         self.allow_admin(caller)?;
-        let notice = new.map(|new| checked(new, self.now())).transpose()?;
+        let notice = new.map(|new| checked(&new, self.now())).transpose()?;
         let said = match &notice {
             Some(notice) => format!("Users are told: {}", sentence(notice)),
             None => "Users are told of no outage any more".to_owned(),
@@ -167,7 +167,7 @@ impl Chat {
     }
 }
 
-fn checked(new: NewNotice, now: Time) -> Result<Notice> {
+fn checked(new: &NewNotice, now: Time) -> Result<Notice> {
     let message = text::message("message", &new.message, NOTICE_CHARS)?;
     let beginning = new.beginning.unwrap_or(now);
     if new.expected_end.is_some_and(|end| end <= beginning) {

@@ -83,7 +83,7 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<Exit> {
         );
     }
     let mut control = None;
-    let opened = patience::open(&config, &dir, &network, &mut control, &shutdown).await;
+    let opened = Box::pin(patience::open(&config, &dir, &network, &mut control, &shutdown)).await;
     let served = match opened {
         Ok(Some(pool)) => {
             let listening = Listening { network, control, xmpp };

@@ -65,7 +65,7 @@ pub(crate) fn info<'a>(identities: &[(&str, &str, &str)], features: impl IntoIte
 }
 
 /// A form with what else there is to be said (XEP-0128): fields of several values; none if all are empty.
-fn said<const N: usize>(kind: &str, fields: [(&str, Vec<String>); N]) -> Option<El> {
+fn said(kind: &str, fields: &[(&str, Vec<String>)]) -> Option<El> {
     let some = fields.iter().any(|(_, values)| !values.is_empty());
     let field = |(var, values): &(&str, Vec<String>)| {
         let field = El::new("field").attr("var", var).attr("type", "list-multi");
@@ -90,7 +90,7 @@ impl Session {
             ("support-addresses", options.contact_support.clone()),
         ];
         let outage = [("external-status-addresses", self.door.status_addresses())];
-        info.children(said(ns::SERVER_INFO, contacts)).children(said(ns::OUTAGE, outage))
+        info.children(said(ns::SERVER_INFO, &contacts)).children(said(ns::OUTAGE, &outage))
     }
 
     /// What there is at the server.

@@ -43,7 +43,7 @@ impl Session {
             Target::Person(Some(who), resource) => self.speak_to(who, resource.as_deref(), &element).await,
             Target::Person(None, _) => self.refuse("message", &element, &StanzaError::unavailable()),
             Target::Server | Target::Rooms | Target::Uploads => {
-                self.refuse("message", &element, &StanzaError::unavailable())
+                self.refuse("message", &element, &StanzaError::unavailable());
             }
             Target::Elsewhere => {
                 let why = "this server speaks to no others";
