@@ -300,7 +300,8 @@ impl Drop for Postgres {
 }
 
 /// A port of 127.0.0.1 that nobody listens on, below those which the system gives to outgoing connections: so it is still free after a while in
-/// which whoever has it did not run, and no client that tries to reach it then meets itself.
+/// which whoever has it did not run, and no client that tries to reach it then meets itself. Also below those of labs, which find theirs free and
+/// listen at them only some seconds later.
 ///
 /// # Panics
 /// When none is found.
@@ -311,7 +312,7 @@ pub fn free_port() -> u16 {
     let begun = Instant::now();
     loop {
         number = number.wrapping_add(TURN.fetch_add(1, Ordering::Relaxed) * 104_729 + 13);
-        let port = u16::try_from(17_000 + number % 15_000).unwrap_or(17_000);
+        let port = u16::try_from(10_000 + number % 10_000).unwrap_or(10_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
