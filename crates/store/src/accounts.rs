@@ -5,31 +5,22 @@ use async_trait::async_trait;
 use holdfast_domain::chain::Digest;
 use holdfast_domain::{PrincipalId, RoomId, Time};
 
-/// Keys from which a password can be checked but not learnt (SCRAM-SHA-256, RFC 5802 section 3, RFC 7677).
+/// Keys from which a password can be checked but not learnt (RFC 5802 section 3), of as many bytes as the hash function yields: those of SCRAM-SHA-256
+/// (RFC 7677), unless it is said otherwise.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ScramKeys {
+pub struct ScramKeys<const N: usize = 32> {
     /// Random, for this user alone.
     pub salt: Vec<u8>,
     /// PBKDF2 rounds.
     pub iterations: u32,
-    /// SHA-256 of the client key.
-    pub stored_key: [u8; 32],
+    /// The hash of the client key.
+    pub stored_key: [u8; N],
     /// The server key.
-    pub server_key: [u8; 32],
+    pub server_key: [u8; N],
 }
 
-/// The same for SCRAM-SHA-1, which old clients speak.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Sha1Keys {
-    /// Random, for this user alone.
-    pub salt: Vec<u8>,
-    /// PBKDF2 rounds.
-    pub iterations: u32,
-    /// SHA-1 of the client key.
-    pub stored_key: [u8; 20],
-    /// The server key.
-    pub server_key: [u8; 20],
-}
+/// Those of SCRAM-SHA-1, which old clients speak.
+pub type Sha1Keys = ScramKeys<20>;
 
 /// What is kept of a user's signing in.
 #[derive(Clone, Default)]

@@ -8,6 +8,7 @@ mod webhooks;
 
 pub use holdfast_store::accounts::{ScramKeys, Sha1Keys};
 pub use proofs::Offer;
+pub use scram::ScramFunction;
 pub use tokens::NewToken;
 
 use crate::caller::{Caller, Means, Scope};
@@ -239,7 +240,7 @@ impl Chat {
         if !self.options().scram_sha1 || self.store().sha1_keys(of).await?.is_some() {
             return Ok(());
         }
-        let keys = scram::make_sha1(password, self.options().accounts.password_iterations).await?;
+        let keys = scram::make(password, self.options().accounts.password_iterations).await?;
         Ok(self.store().put_sha1_keys(of, made_with, keys).await?)
     }
 

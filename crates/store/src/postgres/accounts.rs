@@ -56,7 +56,7 @@ impl Accounts for PostgresStore {
         const SQL: &str = "SELECT s.salt, s.iterations, s.stored_key, s.server_key FROM account_sha1 s
                            JOIN account a ON a.\"user\" = s.\"user\" AND a.stored_key = s.made_with WHERE s.\"user\" = $1";
         let row = self.inner.sessions.find_one(DOING, SQL, &[&user.0]).await?;
-        read_one(row.as_ref(), DOING, read_sha1_keys)
+        read_one(row.as_ref(), DOING, read_keys)
     }
 
     async fn put_sha1_keys(&self, user: PrincipalId, made_with: [u8; 32], keys: Sha1Keys) -> Result<()> {
@@ -224,35 +224,24 @@ fn read_many<T>(rows: &[Row], doing: &'static str, read: impl Fn(&Row) -> Work<T
 }
 
 fn read_credentials(r: &Row) -> Work<Credentials> {
-    let salt: Option<Vec<u8>> = r.try_get(0)?;
-    let scram = match salt {
-        Some(salt) => {
-            let iterations: i64 = r.try_get(1)?;
-            Some(ScramKeys {
-                salt,
-                iterations: u32::try_from(iterations).map_err(|e| corrupt(format!("a password's rounds: {e}")))?,
-                stored_key: digest(r, 2)?.0,
-                server_key: digest(r, 3)?.0,
-            })
-        }
-        None => None,
-    };
+    let has_password = r.try_get::<_, Option<&[u8]>>(0)?.is_some();
     let failures: i64 = r.try_get(4)?;
     Ok(Credentials {
-        scram,
+        scram: if has_password { Some(read_keys(r)?) } else { None },
         failures: u32::try_from(failures).unwrap_or(u32::MAX),
         locked_until: time_or_none(r, 5)?,
         last_seen_at: time_or_none(r, 6)?,
     })
 }
 
-fn read_sha1_keys(r: &Row) -> Work<Sha1Keys> {
-    let key = |i: usize| -> Work<[u8; 20]> {
+/// Salt, rounds and both keys, from the first four columns.
+fn read_keys<const N: usize>(r: &Row) -> Work<ScramKeys<N>> {
+    let key = |i: usize| -> Work<[u8; N]> {
         let bytes: &[u8] = r.try_get(i)?;
-        Ok(bytes.try_into().map_err(|_| corrupt(format!("a key of SCRAM-SHA-1 has {} bytes", bytes.len())))?)
+        Ok(bytes.try_into().map_err(|_| corrupt(format!("a password's key has {} bytes, not {N}", bytes.len())))?)
     };
     let iterations: i64 = r.try_get(1)?;
-    Ok(Sha1Keys {
+    Ok(ScramKeys {
         salt: r.try_get(0)?,
         iterations: u32::try_from(iterations).map_err(|e| corrupt(format!("a password's rounds: {e}")))?,
         stored_key: key(2)?,

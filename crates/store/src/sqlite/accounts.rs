@@ -7,6 +7,7 @@ use crate::accounts::{Accounts, Credentials, ScramKeys, Sha1Keys, SignIn, Token,
 use async_trait::async_trait;
 use holdfast_domain::chain::Digest;
 use holdfast_domain::{PrincipalId, RoomId, Time};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 macro_rules! sign_in_columns {
@@ -57,7 +58,7 @@ impl Accounts for SqliteStore {
     async fn sha1_keys(&self, user: PrincipalId) -> Result<Option<Sha1Keys>> {
         const SQL: &str = "SELECT s.salt, s.iterations, s.stored_key, s.server_key FROM account_sha1 s
                            JOIN account a ON a.user = s.user AND a.stored_key = s.made_with WHERE s.user = ?1";
-        self.threads.read("reading keys for SCRAM-SHA-1", move |tx, _| one(tx, SQL, [user.0], read_sha1_keys)).await
+        self.threads.read("reading keys for SCRAM-SHA-1", move |tx, _| one(tx, SQL, [user.0], read_keys)).await
     }
 
     async fn put_sha1_keys(&self, user: PrincipalId, made_with: [u8; 32], keys: Sha1Keys) -> Result<()> {
@@ -252,16 +253,14 @@ fn many<T>(
 }
 
 fn read_credentials(r: &rusqlite::Row<'_>) -> rusqlite::Result<Credentials> {
-    let salt: Option<Vec<u8>> = r.get(0)?;
-    let scram = match salt {
-        Some(salt) => Some(ScramKeys { salt, iterations: r.get(1)?, stored_key: r.get(2)?, server_key: r.get(3)? }),
-        None => None,
-    };
+    let has_password = r.get_ref(0)? != ValueRef::Null;
+    let scram = if has_password { Some(read_keys(r)?) } else { None };
     Ok(Credentials { scram, failures: r.get(4)?, locked_until: time_or_none(r, 5)?, last_seen_at: time_or_none(r, 6)? })
 }
 
-fn read_sha1_keys(r: &rusqlite::Row<'_>) -> rusqlite::Result<Sha1Keys> {
-    Ok(Sha1Keys { salt: r.get(0)?, iterations: r.get(1)?, stored_key: r.get(2)?, server_key: r.get(3)? })
+/// Salt, rounds and both keys, from the first four columns.
+fn read_keys<const N: usize>(r: &rusqlite::Row<'_>) -> rusqlite::Result<ScramKeys<N>> {
+    Ok(ScramKeys { salt: r.get(0)?, iterations: r.get(1)?, stored_key: r.get(2)?, server_key: r.get(3)? })
 }
 
 fn read_sign_in(r: &rusqlite::Row<'_>) -> rusqlite::Result<SignIn> {

@@ -3,7 +3,7 @@
 pub(crate) mod scram;
 
 use crate::stream::transport::Bindings;
-use holdfast_chat::accounts::{Offer, Origin, Sha1Keys};
+use holdfast_chat::accounts::{Offer, Origin, ScramFunction, ScramKeys, Sha1Keys};
 use holdfast_chat::{Caller, Chat, ChatError};
 use scram::{First, Refused};
 
@@ -130,20 +130,24 @@ pub(crate) async fn begin(with: &Circumstances<'_>, mechanism: Mechanism, words:
 /// # Errors
 /// Why it is not signed in.
 pub(crate) async fn go_on(with: &Circumstances<'_>, exchange: Exchange, words: &[u8]) -> Result<Step, Failure> {
-    let Exchange { first, offer, nonce, challenge } = exchange;
-    let (judged, proven) = match &offer {
-        Offered::Sha256(offer) => {
-            let judged = scram::judge(&first, &nonce, &challenge, offer.keys(), words, with.bindings)?;
-            let proven = with.chat.proven(offer, judged.is_some(), with.address).await;
-            (judged, proven)
-        }
-        Offered::Sha1(offer) => {
-            let judged = scram::judge(&first, &nonce, &challenge, offer.keys(), words, with.bindings)?;
-            let proven = with.chat.proven(offer, judged.is_some(), with.address).await;
-            (judged, proven)
-        }
-    };
-    let caller = proven.map_err(Failure::from)?;
+    match &exchange.offer {
+        Offered::Sha256(offer) => judge(with, &exchange, offer, words).await,
+        Offered::Sha1(offer) => judge(with, &exchange, offer, words).await,
+    }
+}
+
+async fn judge<const N: usize>(
+    with: &Circumstances<'_>,
+    exchange: &Exchange,
+    offer: &Offer<ScramKeys<N>>,
+    words: &[u8],
+) -> Result<Step, Failure>
+where
+    ScramKeys<N>: ScramFunction<N>,
+{
+    let Exchange { first, nonce, challenge, .. } = exchange;
+    let judged = scram::judge(first, nonce, challenge, offer.keys(), words, with.bindings)?;
+    let caller = with.chat.proven(offer, judged.is_some(), with.address).await.map_err(Failure::from)?;
     match judged {
         Some(signature) => Ok(Step::Success(signature.into_bytes(), caller)),
         None => Err(Failure::new("not-authorized")),

@@ -3,10 +3,7 @@
 use crate::stream::transport::{Binding, Bindings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, Mac as _};
-use holdfast_chat::accounts::{ScramKeys, Sha1Keys};
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use holdfast_chat::accounts::{ScramFunction, ScramKeys};
 use subtle::ConstantTimeEq as _;
 
 /// Why an exchange ends at once.
@@ -84,83 +81,32 @@ impl First {
 }
 
 /// Our first message.
-pub(crate) fn challenge(nonce: &str, keys: &impl Keys) -> String {
-    format!("r={nonce},s={},i={}", STANDARD.encode(keys.salt()), keys.iterations())
-}
-
-/// Keys for one hash function.
-pub(crate) trait Keys {
-    /// The salt.
-    fn salt(&self) -> &[u8];
-    /// Rounds.
-    fn iterations(&self) -> u32;
-    /// The hash of the client's key.
-    fn stored_key(&self) -> &[u8];
-    /// The server's key.
-    fn server_key(&self) -> &[u8];
-    /// The function.
-    fn hash(text: &[u8]) -> Vec<u8>;
-    /// HMAC with it.
-    fn mac(key: &[u8], text: &[u8]) -> Vec<u8>;
-}
-
-macro_rules! keys {
-    ($($keys:ty: $function:ty;)*) => {
-        $(impl Keys for $keys {
-            fn salt(&self) -> &[u8] {
-                &self.salt
-            }
-
-            fn iterations(&self) -> u32 {
-                self.iterations
-            }
-
-            fn stored_key(&self) -> &[u8] {
-                &self.stored_key
-            }
-
-            fn server_key(&self) -> &[u8] {
-                &self.server_key
-            }
-
-            fn hash(text: &[u8]) -> Vec<u8> {
-                <$function>::digest(text).to_vec()
-            }
-
-            fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
-                // HMAC takes keys of any length.
-                let Ok(mut mac) = Hmac::<$function>::new_from_slice(key) else { return Vec::new() };
-                mac.update(text);
-                mac.finalize().into_bytes().to_vec()
-            }
-        })*
-    };
-}
-
-keys! {
-    ScramKeys: Sha256;
-    Sha1Keys: Sha1;
+pub(crate) fn challenge<const N: usize>(nonce: &str, keys: &ScramKeys<N>) -> String {
+    format!("r={nonce},s={},i={}", STANDARD.encode(&keys.salt), keys.iterations)
 }
 
 /// Judges the client's last message: our last one if the proof is right, `None` if it is not.
 ///
 /// # Errors
 /// When it is malformed or bound to another connection.
-pub(crate) fn judge<K: Keys>(
+pub(crate) fn judge<const N: usize>(
     first: &First,
     nonce: &str,
     challenge: &str,
-    keys: &K,
+    keys: &ScramKeys<N>,
     words: &[u8],
     bindings: &Bindings,
-) -> Result<Option<String>, Refused> {
+) -> Result<Option<String>, Refused>
+where
+    ScramKeys<N>: ScramFunction<N>,
+{
     let text = std::str::from_utf8(words).map_err(|_| MALFORMED)?;
     let (without_proof, proof) = text.rsplit_once(",p=").ok_or(MALFORMED)?;
     let mut fields = without_proof.split(',');
     let binding = fields.next().and_then(|f| f.strip_prefix("c=")).ok_or(MALFORMED)?;
     let same_nonce = fields.next().and_then(|f| f.strip_prefix("r=")).ok_or(MALFORMED)?;
     let binding = STANDARD.decode(binding).map_err(|_| MALFORMED)?;
-    let proof = STANDARD.decode(proof).ok().filter(|p| p.len() == keys.stored_key().len()).ok_or(MALFORMED)?;
+    let proof: [u8; N] = STANDARD.decode(proof).ok().and_then(|p| p.try_into().ok()).ok_or(MALFORMED)?;
     let mut expected = first.header.clone().into_bytes();
     if let Some(binding) = first.bound {
         expected.extend_from_slice(bindings.of(binding).ok_or(NOT_BOUND)?);
@@ -172,12 +118,12 @@ pub(crate) fn judge<K: Keys>(
         return Err(MALFORMED);
     }
     let said = format!("{},{challenge},{without_proof}", first.bare);
-    let signature = K::mac(keys.stored_key(), said.as_bytes());
+    let signature = ScramKeys::mac(&keys.stored_key, said.as_bytes());
     let client_key: Vec<u8> = proof.iter().zip(signature).map(|(proof, signature)| proof ^ signature).collect();
-    if !bool::from(K::hash(&client_key).ct_eq(keys.stored_key())) {
+    if !bool::from(ScramKeys::hash(&client_key).ct_eq(&keys.stored_key)) {
         return Ok(None);
     }
-    Ok(Some(format!("v={}", STANDARD.encode(K::mac(keys.server_key(), said.as_bytes())))))
+    Ok(Some(format!("v={}", STANDARD.encode(ScramKeys::mac(&keys.server_key, said.as_bytes())))))
 }
 
 /// A name as it was before `=` and `,` were written as `=3D` and `=2C`.
@@ -207,8 +153,8 @@ mod tests {
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let salted: [u8; 32] =
             STANDARD.decode("xKSVEDI6tPlSysH6mUQZOeeOp01r6B3fcJbodRPcYV0=").unwrap().try_into().unwrap();
-        let mac = |text: &[u8]| -> [u8; 32] { ScramKeys::mac(&salted, text).try_into().unwrap() };
-        let stored_key = Sha256::digest(mac(b"Client Key")).into();
+        let mac = |text: &[u8]| <ScramKeys>::mac(&salted, text);
+        let stored_key = <ScramKeys>::hash(&mac(b"Client Key"));
         ScramKeys { salt, iterations: 4096, stored_key, server_key: mac(b"Server Key") }
     }
 
