@@ -185,10 +185,7 @@ impl Agent {
         }
         operation.abort(by).await;
         let view = operation.watch().borrow().clone();
-        if view.state.is_over() {
-            self.tell_users_it_is_over().await;
-            self.release_pool_lock(&view.id).await;
-        }
+        self.let_go_if_over(&view).await;
         Ok(view)
     }
 
@@ -225,24 +222,25 @@ impl Agent {
             }
             operation.go(through).await;
             let view = operation.watch().borrow().clone();
-            if view.state.is_over() {
-                agent.tell_users_it_is_over().await;
-                agent.release_pool_lock(&view.id).await;
-            }
+            agent.let_go_if_over(&view).await;
         });
     }
 
-    /// Has the primary tell users before a planned outage begins: a switchover, or a failover for which the other site is stood down, as in a drill.
-    /// Nothing is held up by it for long: what is told late, or not, is no reason to leave undone what was asked for.
+    /// An operation that is over leaves no notice, and no lock.
+    async fn let_go_if_over(&self, view: &OperationView) {
+        if !view.state.is_over() {
+            return;
+        }
+        if serde_json::from_value(view.options.clone()).is_ok_and(|spec| planned_outage(&spec).is_some()) {
+            self.order_notice(None).await;
+        }
+        self.release_pool_lock(&view.id).await;
+    }
+
+    /// Has the primary tell users before a planned outage begins. Nothing is held up by it for long: what is told late, or not, is no reason to leave
+    /// undone what was asked for.
     async fn tell_users_of(&self, spec: &Spec) {
-        let what = match spec {
-            Spec::Switchover(options) if !options.primary_is_lost => "The database changes places",
-            Spec::Failover(options) if options.fence == Some(FenceSpec::StandDown) => {
-                "The service moves to its other site"
-            }
-            _ => return,
-        };
-        let Some(primary) = self.roles().map(|roles| roles.primary.name.clone()) else { return };
+        let Some(what) = planned_outage(spec) else { return };
         let beginning = Time::from_millis(Timestamp::now().as_millisecond());
         let notice = Notice {
             planned: true,
@@ -251,16 +249,12 @@ impl Agent {
             message: format!("{what}; nothing can be sent for a moment, and clients come back by themselves"),
             own: true,
         };
-        self.order_notice(&primary, Some(notice)).await;
+        self.order_notice(Some(notice)).await;
     }
 
-    async fn tell_users_it_is_over(&self) {
+    async fn order_notice(&self, notice: Option<Notice>) {
         let Some(primary) = self.roles().map(|roles| roles.primary.name.clone()) else { return };
-        self.order_notice(&primary, None).await;
-    }
-
-    async fn order_notice(&self, primary: &str, notice: Option<Notice>) {
-        let told = self.tell_shortly(primary, Order::Notice { notice });
+        let told = self.tell_shortly(&primary, Order::Notice { notice });
         match tokio::time::timeout(TELLING, told).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::debug!(%error, "users are not told"),
@@ -356,6 +350,17 @@ async fn read_active(share: &Share) -> Told<Option<Active>> {
 
 fn not_over(view: &OperationView) -> String {
     format!("{} is not over (begun by {} at {}): resume or abort it", view.title, view.by, view.begun)
+}
+
+/// What users are told before it, where it is a planned outage: a switchover, or a failover for which the other site is stood down, as in a drill.
+fn planned_outage(spec: &Spec) -> Option<&'static str> {
+    match spec {
+        Spec::Switchover(options) if !options.primary_is_lost => Some("The database changes places"),
+        Spec::Failover(options) if options.fence == Some(FenceSpec::StandDown) => {
+            Some("The service moves to its other site")
+        }
+        _ => None,
+    }
 }
 
 fn kind(spec: &Spec) -> &'static str {
