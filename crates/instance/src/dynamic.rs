@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The name that no standby has: commits wait for it for ever.
 pub(crate) const NOBODY: &str = "__fenced__";
@@ -69,12 +70,16 @@ impl Upstream {
     /// when its disk is busy, and is not to be cut off for that.
     pub(crate) fn conninfo_to_copy(&self) -> String {
         let patient = "-c wal_sender_timeout=60s -c tcp_user_timeout=60s";
-        let conninfo = self.conninfo().replace("tcp_user_timeout='8000'", "tcp_user_timeout='60000'");
-        format!("{conninfo} options={}", quote::conninfo(patient))
+        format!("{} options={}", self.conninfo_within(Duration::from_secs(60)), quote::conninfo(patient))
     }
 
     /// The connection string. The name is checked against the certificate also when an address is given.
     pub fn conninfo(&self) -> String {
+        self.conninfo_within(Duration::from_secs(8))
+    }
+
+    /// `within`: for how long what was sent may stay without an answer.
+    fn conninfo_within(&self, within: Duration) -> String {
         let file = |name: &str| self.identity.join(name).to_string_lossy().into_owned();
         let port = self.port.to_string();
         let mut parts = vec![("host", self.host.clone())];
@@ -96,7 +101,7 @@ impl Upstream {
             ("keepalives_idle", "5".to_owned()),
             ("keepalives_interval", "2".to_owned()),
             ("keepalives_count", "3".to_owned()),
-            ("tcp_user_timeout", "8000".to_owned()),
+            ("tcp_user_timeout", within.as_millis().to_string()),
         ]);
         let parts: Vec<String> =
             parts.iter().map(|(name, value)| format!("{name}={}", quote::conninfo(value))).collect();

@@ -133,46 +133,27 @@ impl Cloud {
         let mine = variables.of_beginning(self.facts().variables);
         // There are more of them than concern us.
         let mine = mine.map(|(name, value)| (name.to_ascii_lowercase(), value));
-        let limits = limits(deadline);
+        // Each has a builder and settings of its own, of one shape.
+        macro_rules! bucket {
+            ($builder:ident, $key:ident $(, $setting:ident: $value:literal)?) => {{
+                let mut builder = $builder::new();
+                for (name, value) in mine {
+                    if let Ok(key) = name.parse::<$key>() {
+                        builder = builder.with_config(key, value);
+                    }
+                }
+                for (key, value) in limits(deadline) {
+                    builder = builder.with_config($key::Client(key), value);
+                }
+                $(builder = builder.with_config($key::$setting, $value);)?
+                Arc::new(builder.with_url(url).with_retry(retry(deadline)).build()?)
+            }};
+        }
         Ok(match self {
-            Cloud::S3 => {
-                let mut builder = AmazonS3Builder::new();
-                for (name, value) in mine {
-                    if let Ok(key) = name.parse::<AmazonS3ConfigKey>() {
-                        builder = builder.with_config(key, value);
-                    }
-                }
-                for (key, value) in limits {
-                    builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
-                }
-                // One by one: not every server knows how to delete many at once.
-                let builder = builder.with_config(AmazonS3ConfigKey::DisableBulkDelete, "true");
-                Arc::new(builder.with_url(url).with_retry(retry(deadline)).build()?)
-            }
-            Cloud::Google => {
-                let mut builder = GoogleCloudStorageBuilder::new();
-                for (name, value) in mine {
-                    if let Ok(key) = name.parse::<GoogleConfigKey>() {
-                        builder = builder.with_config(key, value);
-                    }
-                }
-                for (key, value) in limits {
-                    builder = builder.with_config(GoogleConfigKey::Client(key), value);
-                }
-                Arc::new(builder.with_url(url).with_retry(retry(deadline)).build()?)
-            }
-            Cloud::Azure => {
-                let mut builder = MicrosoftAzureBuilder::new();
-                for (name, value) in mine {
-                    if let Ok(key) = name.parse::<AzureConfigKey>() {
-                        builder = builder.with_config(key, value);
-                    }
-                }
-                for (key, value) in limits {
-                    builder = builder.with_config(AzureConfigKey::Client(key), value);
-                }
-                Arc::new(builder.with_url(url).with_retry(retry(deadline)).build()?)
-            }
+            // One by one: not every server knows how to delete many at once.
+            Cloud::S3 => bucket!(AmazonS3Builder, AmazonS3ConfigKey, DisableBulkDelete: "true"),
+            Cloud::Google => bucket!(GoogleCloudStorageBuilder, GoogleConfigKey),
+            Cloud::Azure => bucket!(MicrosoftAzureBuilder, AzureConfigKey),
         })
     }
 }
