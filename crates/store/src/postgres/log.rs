@@ -131,7 +131,7 @@ async fn page(session: &Session, part: Part, room: RoomId, from: From, limit: us
         From::Before(_) | From::After(_) => {
             let (first, last) = window(Seq::MAX, from, None, limit);
             let (end, found) = try_join(end(session, room), within(session, part, room, first, last)).await?;
-            (end.head.seq, Some(((first, last), found)))
+            (end.head.seq, Some((first, found)))
         }
         From::Latest | From::Around(_) | From::At(_) => (end(session, room).await?.head.seq, None),
     };
@@ -143,7 +143,7 @@ async fn page(session: &Session, part: Part, room: RoomId, from: From, limit: us
     let (first, last) = window(head, from, focus, limit);
     let found = match guessed {
         // Beyond the end nothing was found, and what was written meanwhile belongs to the next page.
-        Some(((guess, _), mut found)) if guess == first => {
+        Some((guess, mut found)) if guess == first => {
             found.retain(|f| f.entry.seq <= last);
             found
         }

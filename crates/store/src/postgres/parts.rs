@@ -4,7 +4,7 @@ use super::error::Work;
 use super::session::Session;
 use holdfast_domain::RoomId;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many there are: as the first migration makes them.
 pub(super) const PARTS: usize = 16;
@@ -30,12 +30,14 @@ pub(super) struct Parts(Mutex<HashMap<RoomId, Part>>);
 impl Parts {
     /// The part of a room's log.
     pub(super) async fn of(&self, session: &Session, room: RoomId) -> Work<Part> {
-        const SQL: &str = "SELECT n::bigint FROM generate_series(0, 15) n WHERE satisfies_hash_partition('entry'::regclass, 16, n, $1::bigint)";
+        const SQL: &str = "SELECT n FROM generate_series(0, $2::int - 1) n
+                           WHERE satisfies_hash_partition('entry'::regclass, $2, n, $1::bigint)";
         if let Some(part) = self.lock().get(&room) {
             return Ok(*part);
         }
-        let row = session.one(SQL, &[&room.0]).await?;
-        let n: i64 = row.map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
+        let parts = i32::try_from(PARTS).unwrap_or_default();
+        let row = session.one(SQL, &[&room.0, &parts]).await?;
+        let n: i32 = row.map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
         let part = Part(usize::try_from(n).unwrap_or_default().min(PARTS - 1));
         let mut known = self.lock();
         if known.len() >= REMEMBERED {
@@ -45,7 +47,7 @@ impl Parts {
         Ok(part)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RoomId, Part>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RoomId, Part>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
