@@ -41,7 +41,8 @@ class Raw:
             pass
         return self.came
 
-    async def sign_in(self, server, name):
+    async def authenticate(self, server, name):
+        """Signs in, up to where a session begins or goes on."""
         self.say(header(server.domain))
         await self.until("</stream:features>")
         words = base64.b64encode(f"\0{name}\0{PASSWORD}".encode()).decode()
@@ -50,6 +51,11 @@ class Raw:
         self.came = ""
         self.say(header(server.domain))
         await self.until("</stream:features>")
+        self.came = ""
+        return self
+
+    async def sign_in(self, server, name):
+        await self.authenticate(server, name)
         self.say("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
         await self.until("</jid>")
         self.came = ""
@@ -57,19 +63,8 @@ class Raw:
 
 
 async def acknowledgements_that_cannot_be(server):
-    sm, sasl = "urn:xmpp:sm:3", "urn:ietf:params:xml:ns:xmpp-sasl"
-    async def again(line):
-        """Signs in, up to where a session goes on or begins."""
-        line.say(header(server.domain))
-        await line.until("</stream:features>")
-        words = base64.b64encode(f"\0ana\0{PASSWORD}".encode()).decode()
-        line.say(f"<auth xmlns='{sasl}' mechanism='PLAIN'>{words}</auth>")
-        await line.until("<success")
-        line.came = ""
-        line.say(header(server.domain))
-        await line.until("</stream:features>")
-        line.came = ""
-        return line
+    sm = "urn:xmpp:sm:3"
+
     async def managed():
         line = await (await Raw.open(server)).sign_in(server, "ana")
         line.say(f"<enable xmlns='{sm}' resume='true'/>")
@@ -82,7 +77,7 @@ async def acknowledgements_that_cannot_be(server):
     # At a resumption: without a number it fails, and the client may begin anew; with one that cannot be the stream ends.
     line, name = await managed()
     line.writer.transport.abort()
-    line = await again(await Raw.open(server))
+    line = await (await Raw.open(server)).authenticate(server, "ana")
     line.say(f"<resume xmlns='{sm}' previd='{name}'/>")
     await line.until("</failed>")
     assert "bad-request" in line.came
@@ -90,11 +85,11 @@ async def acknowledgements_that_cannot_be(server):
     await line.until("item-not-found")
     line.say("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
     await line.until("</jid>")
-    line = await again(await Raw.open(server))
+    line = await (await Raw.open(server)).authenticate(server, "ana")
     line.say(f"<resume xmlns='{sm}' previd='{name}' h='4000000000'/>")
     said = await line.end()
     assert "handled-count-too-high" in said and "<resumed" not in said, said
-    line = await again(await Raw.open(server))
+    line = await (await Raw.open(server)).authenticate(server, "ana")
     line.say(f"<resume xmlns='{sm}' previd='{name}' h='0'/>")
     await line.until("item-not-found")
 

@@ -29,6 +29,9 @@ impl<'a> Files<'a> {
     /// Text, elements and files of a message as its body and elements. A file alone is told as clients tell one: its address is the body, and said
     /// once more as such (XEP-0066 section 3).
     pub(crate) fn told(&self, mut body: String, message: &Message, elements: &str) -> (String, Vec<El>, String) {
+        if message.files.is_empty() {
+            return (body, Vec::new(), elements.to_owned());
+        }
         let said = |text: &str| self.addresses.said(text, usize::MAX);
         if let ([file], Some(base), true) = (&message.files[..], self.base, body.is_empty()) {
             let url = self.url(base, file);

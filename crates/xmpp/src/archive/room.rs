@@ -49,18 +49,21 @@ impl Session {
         // Both ends are not in the page.
         let (mut low, mut high) = (Seq::ZERO, Seq::MAX);
         // The one id next to which the page lies is looked up with the page itself.
-        let mut beside = None;
-        match (asked.after.as_slice(), asked.before.as_slice(), asked.backwards) {
+        let mut beside = match (asked.after.as_slice(), asked.before.as_slice(), asked.backwards) {
             ([id], [], false) | ([], [id], true) => {
                 let (seq, mark) = parse_stanza_id(id).ok_or_else(|| unknown(id))?;
-                beside = Some((id, seq, mark));
-                *(if asked.backwards { &mut high } else { &mut low }) = seq;
+                Some((id, seq, mark))
             }
-            (after, before, _) => {
-                for id in after {
+            _ => None,
+        };
+        match beside {
+            Some((_, seq, _)) if asked.backwards => high = seq,
+            Some((_, seq, _)) => low = seq,
+            None => {
+                for id in &asked.after {
                     low = low.max(find(&chat, &self.caller, room, id).await?);
                 }
-                for id in before {
+                for id in &asked.before {
                     high = high.min(find(&chat, &self.caller, room, id).await?);
                 }
             }

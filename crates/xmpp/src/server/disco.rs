@@ -82,14 +82,15 @@ impl Session {
         let info =
             info(&[("server", "im", name.as_str()), ("pubsub", "pep", "")], SERVER.iter().chain(ACCOUNT).copied());
         let options = &self.door.options;
+        let status = self.door.status_addresses();
         let contacts = [
             ("abuse-addresses", options.contact_abuse.clone()),
             ("admin-addresses", options.contact_admin.clone()),
             ("security-addresses", options.contact_security.clone()),
-            ("status-addresses", self.door.status_addresses()),
+            ("status-addresses", status.clone()),
             ("support-addresses", options.contact_support.clone()),
         ];
-        let outage = [("external-status-addresses", self.door.status_addresses())];
+        let outage = [("external-status-addresses", status)];
         info.children(said(ns::SERVER_INFO, &contacts)).children(said(ns::OUTAGE, &outage))
     }
 

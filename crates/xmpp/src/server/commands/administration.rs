@@ -10,8 +10,8 @@ use crate::stanza::StanzaError;
 use crate::xml::El;
 use holdfast_chat::Mode;
 use holdfast_chat::people::{NewUser, UserChange, UserFilter};
-use holdfast_domain::PrincipalId;
 use holdfast_domain::principal::UserKind;
+use holdfast_domain::{PrincipalId, Time};
 use jid::Jid;
 
 /// Addresses in a list at most.
@@ -41,9 +41,19 @@ pub(super) enum Does {
 const WHO: Question = Question { var: "accountjid", kind: "jid-single", label: "The person's address" };
 const WHOM: Question = Question { var: "accountjids", kind: "jid-multi", label: "Addresses of people" };
 const PASSWORD: Question = Question { var: "password", kind: "text-private", label: "The new password" };
+const AGAIN: Question = Question { var: "password-verify", kind: "text-private", label: "The new password again" };
 
-const fn admin(node: &'static str, name: &'static str, does: Does, asks: &'static [Question]) -> Command {
-    Command { node, name, everybody: false, does, asks }
+/// A command of administrators, by its name in XEP-0133.
+macro_rules! admin {
+    ($node:literal, $name:literal, $does:ident, $asks:expr) => {
+        Command {
+            node: concat!("http://jabber.org/protocol/admin#", $node),
+            name: $name,
+            everybody: false,
+            does: Does::$does,
+            asks: $asks,
+        }
+    };
 }
 
 /// All commands.
@@ -56,68 +66,33 @@ pub(super) const ALL: &[Command] = &[
         asks: &[
             Question { var: "old_password", kind: "text-private", label: "Your present password" },
             PASSWORD,
-            Question { var: "password-verify", kind: "text-private", label: "The new password again" },
+            AGAIN,
         ],
     },
-    admin(
-        "http://jabber.org/protocol/admin#add-user",
-        "Add a user",
-        Does::AddUser,
-        &[WHO, PASSWORD, Question { var: "password-verify", kind: "text-private", label: "The new password again" }],
-    ),
-    admin(
-        "http://jabber.org/protocol/admin#delete-user",
+    admin!("add-user", "Add a user", AddUser, &[WHO, PASSWORD, AGAIN]),
+    admin!(
+        "delete-user",
         "Delete users: they are disabled for good, since the records name them",
-        Does::DeleteUsers,
-        &[WHOM],
+        DeleteUsers,
+        &[WHOM]
     ),
-    admin("http://jabber.org/protocol/admin#disable-user", "Disable users", Does::DisableUsers, &[WHOM]),
-    admin("http://jabber.org/protocol/admin#reenable-user", "Enable users again", Does::EnableUsers, &[WHOM]),
-    admin("http://jabber.org/protocol/admin#end-user-session", "End people's sessions", Does::EndSessions, &[WHOM]),
-    admin(
-        "http://jabber.org/protocol/admin#change-user-password",
-        "Give somebody a new password",
-        Does::ResetPassword,
-        &[WHO, PASSWORD],
-    ),
-    admin(
-        "http://jabber.org/protocol/admin#get-user-lastlogin",
-        "When somebody signed in last",
-        Does::LastSignIn,
-        &[WHO],
-    ),
-    admin("http://jabber.org/protocol/admin#user-stats", "Figures of a user", Does::Statistics, &[WHO]),
-    admin("http://jabber.org/protocol/admin#get-registered-users-num", "Number of users", Does::RegisteredNumber, &[]),
-    admin(
-        "http://jabber.org/protocol/admin#get-disabled-users-num",
-        "Number of disabled users",
-        Does::DisabledNumber,
-        &[],
-    ),
-    admin(
-        "http://jabber.org/protocol/admin#get-online-users-num",
-        "Number of users who are online",
-        Does::OnlineNumber,
-        &[],
-    ),
-    admin("http://jabber.org/protocol/admin#get-registered-users-list", "List of users", Does::RegisteredList, &[]),
-    admin(
-        "http://jabber.org/protocol/admin#get-disabled-users-list",
-        "List of disabled users",
-        Does::DisabledList,
-        &[],
-    ),
-    admin(
-        "http://jabber.org/protocol/admin#get-online-users-list",
-        "List of users who are online",
-        Does::OnlineList,
-        &[],
-    ),
-    admin(
-        "http://jabber.org/protocol/admin#announce",
+    admin!("disable-user", "Disable users", DisableUsers, &[WHOM]),
+    admin!("reenable-user", "Enable users again", EnableUsers, &[WHOM]),
+    admin!("end-user-session", "End people's sessions", EndSessions, &[WHOM]),
+    admin!("change-user-password", "Give somebody a new password", ResetPassword, &[WHO, PASSWORD]),
+    admin!("get-user-lastlogin", "When somebody signed in last", LastSignIn, &[WHO]),
+    admin!("user-stats", "Figures of a user", Statistics, &[WHO]),
+    admin!("get-registered-users-num", "Number of users", RegisteredNumber, &[]),
+    admin!("get-disabled-users-num", "Number of disabled users", DisabledNumber, &[]),
+    admin!("get-online-users-num", "Number of users who are online", OnlineNumber, &[]),
+    admin!("get-registered-users-list", "List of users", RegisteredList, &[]),
+    admin!("get-disabled-users-list", "List of disabled users", DisabledList, &[]),
+    admin!("get-online-users-list", "List of users who are online", OnlineList, &[]),
+    admin!(
+        "announce",
         "Say something to everybody who is online",
-        Does::Announce,
-        &[Question { var: "announcement", kind: "text-multi", label: "What" }],
+        Announce,
+        &[Question { var: "announcement", kind: "text-multi", label: "What" }]
     ),
 ];
 
@@ -179,16 +154,11 @@ impl Session {
             Does::LastSignIn => {
                 let (user, _, jid) = self.account(form.one("accountjid")?)?;
                 let seen = chat.user(&caller, user).await?.last_seen_at;
-                let seen = seen.map(|at| at.to_string()).unwrap_or_else(|| "never".to_owned());
-                Ok(Done::Found(vec![
-                    field("accountjid", "jid-single", "", jid),
-                    field("lastlogin", "text-single", "Signed in last", seen),
-                ]))
+                Ok(Done::Found(vec![field("accountjid", "jid-single", "", jid), last_sign_in(seen)]))
             }
             Does::Statistics => {
                 let (user, _, jid) = self.account(form.one("accountjid")?)?;
                 let view = chat.user(&caller, user).await?;
-                let seen = view.last_seen_at.map(|at| at.to_string()).unwrap_or_else(|| "never".to_owned());
                 let sign_ins = chat.sign_ins(&caller, user).await?.len();
                 let resources = self.door.resources.of(user);
                 let list = |var, label, values: Vec<String>| {
@@ -197,7 +167,7 @@ impl Session {
                 };
                 Ok(Done::Found(vec![
                     field("accountjid", "jid-single", "", jid),
-                    field("lastlogin", "text-single", "Signed in last", seen),
+                    last_sign_in(view.last_seen_at),
                     field("disabled", "boolean", "Disabled", u8::from(view.user.disabled)),
                     field("signins", "text-single", "Sign-ins of browsers", sign_ins),
                     list(
@@ -297,6 +267,11 @@ impl Session {
             _ => Err(payload(format!("say NAME@{}", self.door.domains.people))),
         }
     }
+}
+
+fn last_sign_in(seen: Option<Time>) -> El {
+    let seen = seen.map_or_else(|| "never".to_owned(), |at| at.to_string());
+    field("lastlogin", "text-single", "Signed in last", seen)
 }
 
 fn number(var: &str, number: usize) -> Done {
