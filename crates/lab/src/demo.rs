@@ -131,14 +131,19 @@ impl Lab {
     /// When something does not come as it should, other than that the checker finds faults: those are in what is answered.
     pub async fn demo(dir: &Path, options: &DemoOptions, watcher: Watcher<'_>) -> Result<Demo> {
         let mut lab = Lab::up(dir, &options.up, watcher).await?;
-        let load = stage(watcher, "clients", async {
+        let (load, begun_with) = stage(watcher, "clients", async {
             let load = lab.begin_load(options.rate).await?;
             load.wait_for(SOME, PATIENCE).await?;
-            Ok(load)
+            Ok((load, lab.entries_of(Role::Primary).await?))
         })
         .await?;
         let switchover_ms = lab.switch_over_and_back(&load, options.switchovers, watcher).await?;
         let calm = stage(watcher, "all is well for a while", Box::pin(lab.sample(&load, options.steady))).await?;
+        if lab.record.shipping_only {
+            // Log that is shipped comes in files: the clients' sign-ins have to be in one that has arrived, or nobody can go on as himself.
+            stage(watcher, "the other site has what the clients began with", lab.wait_until_backup_has(begun_with))
+                .await?;
+        }
         let held = lab.hold_back(options.backlog_bytes, watcher).await?;
 
         let killed =
@@ -219,15 +224,42 @@ impl Lab {
         Ok(silences)
     }
 
+    /// The number of entries that the instance of a role has.
+    async fn entries_of(&self, role: Role) -> Result<i64> {
+        let holds = self.instance_of(role).await?.1.holds;
+        let holds = holds.with_context(|| format!("the {} does not say what it has", role.word()))?;
+        Ok(holds.entries)
+    }
+
+    /// Waits until the other site has as many entries.
+    async fn wait_until_backup_has(&self, entries: i64) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let there = self.entries_of(Role::Backup).await;
+            if there.as_ref().is_ok_and(|there| *there >= entries) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("the other site did not get {entries} entries within {PATIENCE:?}; it has {there:?}");
+            }
+            sleep(SAMPLING).await;
+        }
+    }
+
+    /// The instance of a role: which of the agents' it is, and what its agent says.
+    async fn instance_of(&self, role: Role) -> Result<(usize, Report)> {
+        let mut all = reports(&self.agents()?).await.into_iter().enumerate();
+        let has_role = |(place, report): (usize, Result<Report>)| {
+            Some((place, report.ok().filter(|report| report.role == Some(role))?))
+        };
+        let found = all.find_map(has_role);
+        found.with_context(|| format!("no agent says that its instance is the {}", role.word()))
+    }
+
     /// Looks again and again how far the other site is.
     async fn sample(&self, load: &Load, length: Duration) -> Result<Calm> {
         let agents = self.agents()?;
-        let roles = reports(&agents).await;
-        let with = |role: Role| {
-            let is = |report: &Result<Report>| report.as_ref().is_ok_and(|report| report.role == Some(role));
-            roles.iter().position(is).with_context(|| format!("no agent says that its instance is the {}", role.word()))
-        };
-        let (primary, backup) = (with(Role::Primary)?, with(Role::Backup)?);
+        let (primary, backup) = (self.instance_of(Role::Primary).await?.0, self.instance_of(Role::Backup).await?.0);
         let (mut entries, mut seconds) = (Vec::new(), Vec::new());
         let (begun, before) = (Instant::now(), load.acknowledged());
         while begun.elapsed() < length {
