@@ -9,7 +9,7 @@ use crate::error::{ChatError, Result};
 use crate::service::Chat;
 use hmac::{Hmac, Mac as _};
 use holdfast_domain::principal::UserKind;
-use holdfast_domain::{PrincipalId, Time};
+use holdfast_domain::{PrincipalId, RoomId, Time};
 use holdfast_store::accounts::{ScramKeys, Sha1Keys};
 use sha2::Sha256;
 use std::sync::OnceLock;
@@ -50,10 +50,16 @@ impl Chat {
     pub async fn offer(&self, name: &str, address: &str) -> Result<Offer> {
         let now = self.now();
         self.inner.guard.attempt(address, now).map_err(|retry_after| ChatError::TooMany { retry_after })?;
-        let user = {
+        let known = || {
             let directory = self.directory();
             directory.user_named(name).filter(|u| u.kind == UserKind::Person && !u.disabled).map(|u| u.id)
         };
+        let mut user = known();
+        if user.is_none() && self.in_pool() {
+            // Another server may have made this user a moment ago.
+            self.catch_up(RoomId::POOL).await?;
+            user = known();
+        }
         let nobody = || Offer { user: None, keys: self.invented(name), failures: 0, seen: None };
         let Some(user) = user else { return Ok(nobody()) };
         let known = self.store().credentials(user).await?;
