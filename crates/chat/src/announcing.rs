@@ -2,7 +2,7 @@
 
 use crate::caller::Caller;
 use crate::error::{ChatError, Result};
-use crate::event::{Event, Wire};
+use crate::event::Event;
 use crate::pool::signal::Signal;
 use crate::service::Chat;
 use crate::view::Person;
@@ -10,7 +10,7 @@ use holdfast_domain::limits::ANNOUNCEMENT_BYTES;
 use holdfast_domain::text;
 
 impl Chat {
-    /// Says something to everybody who is connected over XMPP, to whichever server of the pool. Nobody is told later.
+    /// Says something to everybody who is connected, to whichever server of the pool. Nobody is told later.
     ///
     /// # Errors
     /// When the caller is no administrator, or the text is not acceptable.
@@ -29,7 +29,7 @@ impl Chat {
 
     /// Tells those who are connected here.
     pub(crate) fn say_to_all(&self, text: String) {
-        self.hub().tell_all_of(Wire::Xmpp, Event::Announcement { text });
+        self.hub().tell_everybody(Event::Announcement { text });
     }
 
     /// Who is connected to this server, or in a room on another one of the pool, by name.

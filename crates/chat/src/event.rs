@@ -1,5 +1,6 @@
 //! What a live connection is told, and how the bytes of it are made once for all who receive it.
 
+use crate::notices::Notice;
 use crate::view::{EntryView, Person};
 use bytes::Bytes;
 use holdfast_domain::{RoomId, Seq, Time};
@@ -75,10 +76,15 @@ pub enum Event {
         /// Whether it is of the moment, so that a reader who does not keep up may miss it.
         passing: bool,
     },
-    /// An administrator says something to everybody. Told to connections of XMPP alone.
+    /// An administrator says something to everybody.
     Announcement {
         /// What.
         text: String,
+    },
+    /// What users are told of an outage has changed.
+    Outage {
+        /// The notice that stands now, if there is one.
+        notice: Option<Notice>,
     },
     /// Somebody is writing.
     Typing {

@@ -283,10 +283,10 @@ impl Hub {
         }
     }
 
-    /// Tells all connections of one door.
-    pub(crate) fn tell_all_of(&self, wire: Wire, event: Event) {
+    /// Tells all connections, of every door.
+    pub(crate) fn tell_everybody(&self, event: Event) {
         let event = Shared::new(event);
-        for connection in self.lock().connections.values().filter(|c| c.wire == wire) {
+        for connection in self.lock().connections.values() {
             connection.outbox.push(&event);
         }
     }

@@ -4,6 +4,7 @@
 use crate::caller::Caller;
 use crate::change::{Mode, Outcome};
 use crate::error::{ChatError, Result};
+use crate::event::Event;
 use crate::service::Chat;
 use holdfast_domain::limits::NOTICE_CHARS;
 use holdfast_domain::{Time, text};
@@ -125,16 +126,21 @@ impl Chat {
         Ok(items.first().and_then(|item| Notice::read(&item.payload)))
     }
 
-    /// Keeps a notice in memory, and tells those who are connected of a new one.
+    /// Keeps a notice in memory, and tells those who are connected of a new one, or that there is none any more.
     fn heard_of_notice(&self, notice: Option<Notice>, tell: bool) {
         let before = std::mem::replace(&mut self.noticed().standing, notice.clone());
         let now = self.now();
-        if let Some(notice) = notice.filter(|notice| !notice.is_over(now))
-            && tell
-            && before.as_ref() != Some(&notice)
-        {
-            self.say_to_all(sentence(&notice));
+        let stands = |notice: Option<Notice>| notice.filter(|notice| !notice.is_over(now));
+        let (before, notice) = (stands(before), stands(notice));
+        if tell && before != notice {
+            self.hub().tell_everybody(Event::Outage { notice });
         }
+    }
+
+    /// The notice that stands, as this server knows it. Cheap.
+    pub fn standing_notice(&self) -> Option<Notice> {
+        let now = self.now();
+        self.noticed().standing.clone().filter(|notice| !notice.is_over(now))
     }
 
     fn note_whether_away(&self) {

@@ -197,6 +197,27 @@ async fn what_is_asked_is_answered_and_told() {
 }
 
 #[tokio::test]
+async fn everybody_is_told_of_outages_and_what_administrators_announce() {
+    let server = Server::start().await;
+    let (ana, root) = (server.user("ana").await, server.admin("root").await);
+    let mut at_ana = Socket::open(&server, &ana).await;
+    let notice = json!({"message": "New disks", "expected_end": "2096-05-12T20:00:00Z"});
+    ana.put("/api/v1/pool/notice", notice.clone()).await.refused("forbidden", None);
+    root.put("/api/v1/pool/notice", notice).await.ok();
+    let told = at_ana.wait_for("outage").await["outage"].clone();
+    assert_eq!((&told["message"], &told["planned"]), (&json!("New disks"), &json!(true)));
+    assert_eq!(told["expected_end"], "2096-05-12T20:00:00.000Z");
+    // Who comes now is told at once.
+    let mut later = Socket::try_open(&server, &ana).await.unwrap();
+    assert_eq!(later.wait_for("welcome").await["outage"], told);
+    root.delete("/api/v1/pool/notice").await;
+    assert_eq!(at_ana.wait_for("outage").await["outage"], json!(null));
+    server.chat.announce_to_all(&holdfast_chat::Caller::operator(), "Tea is ready").await.unwrap();
+    assert_eq!(later.wait_for("announcement").await["text"], "Tea is ready");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn frames_that_are_wrong_are_refused_and_the_connection_goes_on() {
     let server = Server::start().await;
     let ana = server.user("ana").await;

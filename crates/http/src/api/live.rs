@@ -130,7 +130,9 @@ impl Connection {
     async fn welcome(&mut self) -> std::result::Result<(), Over> {
         let me = self.live.person().clone().into();
         let site = self.door.chat.place().and_then(|place| place.site);
-        self.send(&Frame::Welcome { me, time: self.door.chat.now().into(), epoch: self.live.epoch(), site }).await
+        let outage = self.door.chat.standing_notice().map(Into::into);
+        let (time, epoch) = (self.door.chat.now().into(), self.live.epoch());
+        self.send(&Frame::Welcome { me, time, epoch, site, outage }).await
     }
 
     /// Goes on until the connection is over.

@@ -220,7 +220,7 @@ async fn forget_server(State(door): State<Door>, By(caller): By, Path(name): Pat
 /// What users are told of an outage.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OutageNotice)]
-struct OutageNotice {
+pub(crate) struct OutageNotice {
     /// Whether it is meant.
     planned: bool,
     /// When it begins, or began.

@@ -9,6 +9,7 @@ use crate::stream::transport::Out;
 use crate::xml::El;
 use bytes::Bytes;
 use holdfast_chat::event::{Bye, Event, Shared, Wire};
+use holdfast_chat::notices::sentence;
 use holdfast_chat::view::EntryView;
 use holdfast_domain::RoomId;
 use holdfast_domain::entry::EntryBody;
@@ -43,6 +44,11 @@ impl Session {
                     let bytes = shared.encoded(Wire::Xmpp, |_| headline(&from, text).into());
                     self.push(Out::Stanza(bytes));
                 }
+                Event::Outage { notice: Some(notice) } => {
+                    let from = self.door.domains.people.clone();
+                    let bytes = shared.encoded(Wire::Xmpp, |_| headline(&from, &sentence(notice)).into());
+                    self.push(Out::Stanza(bytes));
+                }
                 Event::RoomChanged { room } => self.reassess(*room),
                 Event::Kicked { room, reason } => self.put_out(*room, reason),
                 Event::Invited { invitation, by, .. } => self.invited(invitation.room, &by.name),
@@ -52,6 +58,7 @@ impl Session {
                 | Event::Gap { .. }
                 | Event::Read { .. }
                 | Event::RoomsChanged
+                | Event::Outage { notice: None }
                 | Event::Feed { .. } => {}
             }
         }

@@ -314,6 +314,15 @@ export interface Feed {
   notify: boolean;
 }
 
+/** What is known of an outage. */
+export interface Outage {
+  planned: boolean;
+  beginning: string;
+  expected_end: string | null;
+  message: string;
+  own: boolean;
+}
+
 export interface Invitation {
   id: number;
   room: { id: number; name: string };

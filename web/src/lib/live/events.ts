@@ -1,6 +1,6 @@
 // The frames of the live connection.
 
-import type { Entry, Invitation, Person, Roster } from '../api/types';
+import type { Entry, Invitation, Outage, Person, Roster } from '../api/types';
 import type { ProblemBody } from '../api/problem';
 
 export type ClientFrame =
@@ -12,7 +12,7 @@ export type ClientFrame =
 export type ByeReason = 'shutting-down' | 'too-slow' | 'session-ended' | 'moved';
 
 export type ServerFrame =
-  | { type: 'welcome'; me: Person; time: string; epoch: number; site?: string | null }
+  | { type: 'welcome'; me: Person; time: string; epoch: number; site?: string | null; outage?: Outage | null }
   | { type: 'joined'; room: number; epoch: number; head: number; roster: Roster }
   | { type: 'refused'; room: number; problem: ProblemBody }
   | { type: 'entry'; entry: Entry }
@@ -26,6 +26,8 @@ export type ServerFrame =
   | { type: 'rooms' }
   | { type: 'invitation'; invitation: Invitation }
   | { type: 'feed'; feed: number; room: number; seq: number }
+  | { type: 'outage'; outage: Outage | null }
+  | { type: 'announcement'; text: string }
   | { type: 'problem'; problem: ProblemBody }
   | { type: 'bye'; reason: ByeReason; servers?: string[] };
 

@@ -9,6 +9,7 @@ import { t } from '../i18n';
 import { cutSentence } from '../ui/cut';
 import { said } from '../ui/said.svelte';
 import { feeds } from './feeds.svelte';
+import { notices } from './notices.svelte';
 import { notifyOf } from './notify';
 import { outbox } from './outbox.svelte';
 import { people } from './people.svelte';
@@ -146,6 +147,7 @@ class Live {
         this.#compared.clear();
         if (this.#welcomed) void this.#caughtUp();
         this.#welcomed = true;
+        notices.outageIs(frame.outage ?? null);
         pool.arrived();
         outbox.hurry();
         // The joins go out with this welcome, and what they say is not to be asked for.
@@ -215,6 +217,12 @@ class Live {
         return;
       case 'feed':
         feeds.hit(frame.feed);
+        return;
+      case 'outage':
+        notices.outageIs(frame.outage);
+        return;
+      case 'announcement':
+        notices.announced(frame.text);
         return;
       case 'problem':
         said.fault(frame.problem.detail || frame.problem.title);

@@ -2,6 +2,7 @@
 
 use crate::api::entries::Entry;
 use crate::api::invitations::Invitation;
+use crate::api::pool::OutageNotice;
 use crate::api::rooms::Roster;
 use crate::api::shapes::{Moment, Principal, principals};
 use crate::problem::Document;
@@ -24,6 +25,8 @@ pub(crate) enum Frame {
         epoch: i64,
         /// The site in which the pool goes on; null where there are no sites.
         site: Option<String>,
+        /// What is known of an outage, past, present or to come; null if there is nothing to know.
+        outage: Option<OutageNotice>,
     },
     /// The connection is in a room now. The entries it missed follow, then new ones.
     Joined {
@@ -84,6 +87,10 @@ pub(crate) enum Frame {
     Invitation { invitation: Invitation },
     /// A message matched one of the caller's feeds.
     Feed { feed: i64, room: i64, seq: i64 },
+    /// What is known of an outage has changed; null if there is nothing to know any more.
+    Outage { outage: Option<OutageNotice> },
+    /// An administrator says something to everybody who is connected.
+    Announcement { text: String },
     /// A frame of the client was refused.
     Problem { problem: Document },
     /// The connection ends after this.
@@ -137,10 +144,10 @@ impl From<&Event> for Frame {
             Event::Read { room, seq, unread, mentions } => Frame::Read { room: room.0, seq: seq.0, unread, mentions },
             Event::RoomChanged { room } => Frame::Room { room: room.0 },
             Event::Kicked { room, reason } => Frame::Kicked { room: room.0, reason },
+            Event::Announcement { text } => Frame::Announcement { text },
+            Event::Outage { notice } => Frame::Outage { outage: notice.map(OutageNotice::from) },
             // All but the first are never handed to connections of this door.
-            Event::RoomsChanged | Event::Others { .. } | Event::Announcement { .. } | Event::Door { .. } => {
-                Frame::Rooms
-            }
+            Event::RoomsChanged | Event::Others { .. } | Event::Door { .. } => Frame::Rooms,
             Event::Invited { invitation, room_name, by } => {
                 Frame::Invitation { invitation: Invitation::of(&invitation, room_name, by) }
             }
