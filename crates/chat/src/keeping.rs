@@ -16,6 +16,15 @@ impl Chat {
         Ok(self.patiently(|| self.store().items(owner, node)).await?)
     }
 
+    /// The same of several nodes, read at one moment.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn kept_in<const N: usize>(&self, owner: PrincipalId, nodes: [&str; N]) -> Result<[Vec<Item>; N]> {
+        let mut read = self.patiently(|| self.store().items_in(owner, &nodes)).await?.into_iter();
+        Ok(std::array::from_fn(|_| read.next().unwrap_or_default()))
+    }
+
     /// Keeps items, each with its id and time; then only the newest `most` of the node stay.
     ///
     /// # Errors

@@ -26,7 +26,11 @@ pub struct Item {
 #[async_trait]
 pub trait Items: Send + Sync {
     /// The items of a node, the one that was put first first.
-    async fn items(&self, owner: PrincipalId, node: &str) -> Result<Vec<Item>>;
+    async fn items(&self, owner: PrincipalId, node: &str) -> Result<Vec<Item>> {
+        Ok(self.items_in(owner, &[node]).await?.pop().unwrap_or_default())
+    }
+    /// The same of several nodes, in their order, read at one moment.
+    async fn items_in(&self, owner: PrincipalId, nodes: &[&str]) -> Result<Vec<Vec<Item>>>;
     /// The nodes of a person, sorted by their bytes.
     async fn item_nodes(&self, owner: PrincipalId) -> Result<Vec<String>>;
     /// Puts items, all or none, in the given order behind those that are there; one with an id that is there is replaced and moves to the

@@ -32,6 +32,12 @@ pub(crate) async fn items_stand_in_the_order_of_their_puts(store: Arc<dyn Store>
     // Ids are compared exactly.
     keep(&*store, &[item("A", 8), item("", 9), item("ä", 10)], usize::MAX).await;
     assert_eq!(ids(&*store).await, ["c", "a", "d", "b", "A", "", "ä"]);
+    // Several nodes at once, one of them twice.
+    store.put_items(ANA, "other".into(), vec![item("z", 1), item("y", 1)], 5).await.unwrap();
+    let read = store.items_in(ANA, &["other", "none", CARDS, "other"]).await.unwrap();
+    let ids: Vec<Vec<&str>> = read.iter().map(|node| node.iter().map(|item| item.id.as_str()).collect()).collect();
+    assert_eq!(ids, [vec!["z", "y"], vec![], vec!["c", "a", "d", "b", "A", "", "ä"], vec!["z", "y"]]);
+    assert_eq!(store.items_in(ANA, &[]).await.unwrap(), [[]; 0]);
 }
 
 pub(crate) async fn only_the_newest_of_a_node_stay(store: Arc<dyn Store>) {

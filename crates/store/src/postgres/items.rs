@@ -13,11 +13,20 @@ use tokio_postgres::Row;
 
 #[async_trait]
 impl Items for PostgresStore {
-    async fn items(&self, owner: PrincipalId, node: &str) -> Result<Vec<Item>> {
+    async fn items_in(&self, owner: PrincipalId, nodes: &[&str]) -> Result<Vec<Vec<Item>>> {
         const DOING: &str = "reading items";
-        const SQL: &str = "SELECT owner, id, at, payload FROM item WHERE node = $1 AND owner = $2 ORDER BY position";
-        let rows = self.inner.sessions.find(DOING, SQL, &[&node, &owner.0]).await?;
-        rows.iter().map(|r| Ok(item(r)?.1)).collect::<Work<_>>().map_err(|e| e.while_doing(DOING))
+        const SQL: &str = "SELECT i.owner, i.id, i.at, i.payload, u.n FROM unnest($1::text[]) WITH ORDINALITY u (node, n)
+            CROSS JOIN LATERAL (SELECT * FROM item i WHERE i.node = u.node AND i.owner = $2) i ORDER BY u.n, i.position";
+        let rows = self.inner.sessions.find(DOING, SQL, &[&nodes, &owner.0]).await?;
+        let mut all = vec![Vec::new(); nodes.len()];
+        let read = |row: &Row| Work::Ok((row.try_get::<_, i64>(4)?, item(row)?.1));
+        for row in &rows {
+            let (n, item) = read(row).map_err(|e| e.while_doing(DOING))?;
+            if let Some(items) = usize::try_from(n - 1).ok().and_then(|at| all.get_mut(at)) {
+                items.push(item);
+            }
+        }
+        Ok(all)
     }
 
     async fn item_nodes(&self, owner: PrincipalId) -> Result<Vec<String>> {

@@ -9,16 +9,20 @@ use rusqlite::params;
 
 #[async_trait]
 impl Items for SqliteStore {
-    async fn items(&self, owner: PrincipalId, node: &str) -> Result<Vec<Item>> {
+    async fn items_in(&self, owner: PrincipalId, nodes: &[&str]) -> Result<Vec<Vec<Item>>> {
         const SQL: &str = "SELECT id, at, payload FROM item WHERE node = ?1 AND owner = ?2 ORDER BY position";
-        let node = node.to_owned();
+        let nodes: Vec<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
         self.threads
             .read("reading items", move |tx, _| {
                 let mut statement = tx.prepare_cached(SQL)?;
-                let rows = statement.query_map(params![node, owner.0], |r| {
-                    Ok(Item { id: r.get(0)?, at: Time::from_millis(r.get(1)?), payload: r.get(2)? })
-                })?;
-                Ok(rows.collect::<rusqlite::Result<_>>()?)
+                let mut all = Vec::with_capacity(nodes.len());
+                for node in nodes {
+                    let rows = statement.query_map(params![node, owner.0], |r| {
+                        Ok(Item { id: r.get(0)?, at: Time::from_millis(r.get(1)?), payload: r.get(2)? })
+                    })?;
+                    all.push(rows.collect::<rusqlite::Result<_>>()?);
+                }
+                Ok(all)
             })
             .await
     }
