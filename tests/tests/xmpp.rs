@@ -5,7 +5,7 @@ use holdfast_tests::cli::run;
 use holdfast_tests::pool::{PASSWORD, Plan, Pool};
 use holdfast_tests::server::Server;
 use holdfast_tests::wait::until;
-use holdfast_tests::xmpp::{SETTINGS, play, scenario, scenarios, serve};
+use holdfast_tests::xmpp::{PEOPLE, SETTINGS, play, scenario, scenarios, serve};
 use std::time::Duration;
 use tempfile::tempdir;
 
@@ -36,6 +36,7 @@ scenarios! {
         self_ping,
         settings_and_lists,
         kicks,
+        a_request_to_speak,
         invitations,
         subjects,
         whispers,
@@ -51,6 +52,8 @@ scenarios! {
         subscriptions,
         blocking,
         blocking_ends_presence_both_ways,
+        a_client_of_another_is_asked,
+        the_same_client_again,
         a_roster_that_is_known_is_not_sent_again,
         bookmarks_in_all_forms,
         cards_and_private_xml,
@@ -141,7 +144,7 @@ fn old_clients_sign_in_with_sha_1_where_it_is_wanted() {
 fn pool() -> Pool {
     let settings: Vec<(&str, &str)> = SETTINGS.into_iter().chain([("POOL__DRAIN_MINUTES", "0")]).collect();
     let pool = Pool::start(&Plan { servers: 2, settings: &settings, ..Plan::default() });
-    for name in ["ana", "bo", "cleo"] {
+    for name in &PEOPLE[1..] {
         pool.add_user(name);
     }
     pool
@@ -157,6 +160,44 @@ fn plays_in(pool: &mut Pool, name: &str, does: impl FnMut(&mut Pool, &str)) {
 #[test]
 fn two_servers_of_a_pool_are_one_and_who_was_on_a_killed_one_goes() {
     plays_in(&mut pool(), "a_killed_server", |pool, what| {
+        assert_eq!(what, "kill");
+        pool.kill_server(0);
+    });
+}
+
+/// Scenarios of one server, with the clients of each at two by turns.
+#[test]
+fn people_on_two_servers_of_a_pool_talk_as_on_one() {
+    let pool = pool();
+    let (first, second) = (pool.server(0).xmpp.clone().unwrap(), pool.server(1).xmpp.clone().unwrap());
+    let environment = [("HOLDFAST_SPREAD", second.as_str()), ("HOLDFAST_PASSWORD", PASSWORD)];
+    for (file, names) in [
+        (
+            "people",
+            &[
+                "one_to_one",
+                "carbons",
+                "messages_wait_for_whoever_is_away",
+                "subscriptions",
+                "blocking",
+                "blocking_ends_presence_both_ways",
+                "bookmarks_in_all_forms",
+                "a_client_of_another_is_asked",
+                "the_same_client_again",
+            ][..],
+        ),
+        ("rooms", &["kicks", "a_request_to_speak", "settings_and_lists", "invitations", "whispers"][..]),
+    ] {
+        for name in names {
+            play(file, name, &first, &environment, |_| {}).unwrap_or_else(|said| panic!("{said}"));
+        }
+    }
+}
+
+/// Who is on a killed server is seen to go, and what is said to him meanwhile waits for him.
+#[test]
+fn presence_ends_with_its_server_and_what_is_said_meanwhile_waits() {
+    plays_in(&mut pool(), "presence_of_a_killed_server", |pool, what| {
         assert_eq!(what, "kill");
         pool.kill_server(0);
     });

@@ -76,6 +76,7 @@ class Client(slixmpp.ClientXMPP):
         if available:
             self.send_presence()
             await self.get_roster()
+        await self.where.settle()
         return self
 
     async def stop(self):
@@ -115,6 +116,7 @@ class Client(slixmpp.ClientXMPP):
         presence.send()
         answer = await self.until(f"its presence in {room}", lambda s: s.name == "presence" and s["from"].bare == room
                                   and (s["type"] == "error" or "110" in codes(s)))
+        await self.where.settle()
         return answer
 
     async def say(self, room, text, **more):
@@ -136,6 +138,7 @@ class Client(slixmpp.ClientXMPP):
         iq = self.make_iq(ito=to, itype=kind)
         iq.xml.append(payload if isinstance(payload, ET.Element) else ET.fromstring(payload))
         answer = await iq.send(timeout=PATIENCE)
+        await self.where.settle()
         return next(iter(answer.xml), None)
 
     async def refused(self, to, payload, kind="get"):
@@ -228,10 +231,13 @@ def error_of(stanza):
 
 
 class Server:
-    """Where the server is."""
+    """Where the server is. With `other`, an address, clients are connected to the two by turns."""
 
-    def __init__(self, host, port, domain, rooms):
+    def __init__(self, host, port, domain, rooms, other=None):
         self.host, self.port, self.domain, self.rooms = host, int(port), domain, rooms
+        self.other = Server(*other.rsplit(":", 1), domain, rooms) if other else None
+        self.clients = 0
+        self.settles = "HOLDFAST_SPREAD" in os.environ
 
     def room(self, name):
         return f"{name}@{self.rooms}"
@@ -240,13 +246,21 @@ class Server:
         return f"{name}@{self.domain}"
 
     async def client(self, name, **more):
+        self.clients += 1
+        if self.other and self.clients % 2 == 0:
+            return await Client(self.other, name, **more).start()
         return await Client(self, name, **more).start()
+
+    async def settle(self):
+        """What one server knows the other has heard."""
+        if self.settles:
+            await asyncio.sleep(0.4)
 
 
 def run(scenarios):
     """Runs one scenario, or all, against the server that the command line names."""
     name, *where = sys.argv[1:]
-    server = Server(*where)
+    server = Server(*where, other=os.environ.get("HOLDFAST_SPREAD"))
     if name == "--list":
         print("\n".join(scenarios))
         return

@@ -144,6 +144,42 @@ async def blocking_ends_presence_both_ways(server):
     assert back["status"] == "hidden from dora"
 
 
+async def a_client_of_another_is_asked(server):
+    """What one client asks another goes there and back, whichever servers they are at."""
+    ana, bo = await server.client("ana"), await server.client("bo")
+    said = await ana.ask(bo.boundjid.full, "<query xmlns='jabber:iq:version'/>")
+    assert said.find("{jabber:iq:version}name").text, said
+    assert await ana.refused(f"{server.jid('bo')}/none", "<query xmlns='jabber:iq:version'/>") == "service-unavailable"
+    # To one client of somebody, and as a state that nobody keeps.
+    state = ana.make_message(mto=bo.boundjid.full, mtype="chat")
+    ET.SubElement(state.xml, "{http://jabber.org/protocol/chatstates}composing")
+    state.send()
+    await bo.until("that ana writes", lambda s: s.name == "message" and s.xml.find("{http://jabber.org/protocol/chatstates}composing") is not None)
+
+
+async def the_same_client_again(server):
+    """A client that comes again takes the place of its connection that was there before, and its presence does not end with that."""
+    gina, hans = await server.client("gina"), await server.client("hans")
+    hans.send_presence(pto=server.jid("gina"), ptype="subscribe")
+    await gina.until("to be asked", lambda s: s["type"] == "subscribe")
+    gina.send_presence(pto=server.jid("hans"), ptype="subscribed")
+    is_from_gina = lambda kind: lambda s: s.name == "presence" and s["from"] == gina.boundjid.full and s["type"] == kind
+    await hans.until("her presence", is_from_gina("available"))
+    ended = gina.ended
+    await server.client("cleo")
+    again = await server.client("gina")
+    assert again.boundjid.full == gina.boundjid.full
+    await asyncio.wait([ended], timeout=15)
+    assert ended.done(), "the one before is still there"
+    await server.settle()
+    again.send_presence(pstatus="here again")
+    await hans.until("her presence", lambda s: s.name == "presence" and s["from"] == again.boundjid.full and s["status"] == "here again")
+    hans.seen.clear()
+    await hans.never("her end", is_from_gina("unavailable"), 1)
+    hans.make_message(mto=server.jid("gina"), mbody="which one?", mtype="chat").send()
+    await again.until("a message", says("which one?"))
+
+
 async def a_roster_that_is_known_is_not_sent_again(server):
     fred = await server.client("fred")
     ask = lambda ver: fred.ask(None, f"<query xmlns='jabber:iq:roster' ver='{ver}'/>")

@@ -39,6 +39,30 @@ async def a_killed_server(server):
     assert [r.get("id") for r in got if r is not None] == [stanza_id(missed)]
 
 
+async def presence_of_a_killed_server(server):
+    first, second = server, other(server)
+    ana, bo = await first.client("ana"), await second.client("bo")
+    for one, another in ((ana, bo), (bo, ana)):
+        one.send_presence(pto=another.boundjid.bare, ptype="subscribe")
+        await another.until("to be asked", lambda s: s["type"] == "subscribe")
+        another.send_presence(pto=one.boundjid.bare, ptype="subscribed")
+        await one.until("the presence", lambda s: s.name == "presence" and s["from"] == another.boundjid.full and s["type"] == "available")
+    # Somebody who comes later sees who is at the other server.
+    later = await second.client("ana", resource="later")
+    await later.until("bo", lambda s: s.name == "presence" and s["from"] == bo.boundjid.full and s["type"] == "available")
+    await later.until("her other client", lambda s: s.name == "presence" and s["from"] == ana.boundjid.full and s["type"] == "available")
+    await later.stop()
+    print("do kill", flush=True)
+    # As long as nobody has noticed, what is said to her goes to the killed server; it waits all the same.
+    for n in range(3):
+        bo.make_message(mto=server.jid("ana"), mbody=f"said {n}", mtype="chat").send()
+    await bo.until("ana's end", lambda s: s.name == "presence" and s["from"] == ana.boundjid.full and s["type"] == "unavailable", patience=45)
+    again = await second.client("ana", resource="again")
+    for n in range(3):
+        await again.until("what waited", lambda s: s.name == "message" and s["body"] == f"said {n}")
+    await again.never("anything twice", lambda s: s.name == "message" and s["body"].startswith("said"))
+
+
 async def a_file_of_one_server(server):
     """A slot of one server is good at the other, and what was uploaded is there for both."""
     base = os.environ["HOLDFAST_HTTP"]

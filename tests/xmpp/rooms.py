@@ -276,8 +276,30 @@ async def kicks(server):
     out = await bo.until("to be sent out", lambda s: s.name == "presence" and s["from"] == f"{room}/bo" and s["type"] == "unavailable")
     assert {"307", "110"} <= set(codes(out))
     seen = await ana.until("bo is sent out", lambda s: s.name == "presence" and s["from"] == f"{room}/bo" and s["type"] == "unavailable")
-    assert "307" in codes(seen) and item(seen).find(f"{MUC_USER}reason").text == "enough"
+    assert "307" in codes(seen) and item(seen).find(f"{MUC_USER}reason").text == "enough", seen
     assert "110" in codes(await bo.join(room, "bo")), "he may come again"
+
+
+async def a_request_to_speak(server):
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = a_room(server, "speak")
+    await ana.join(room, "ana")
+    await ana.ask(room, "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+                        "<value>http://jabber.org/protocol/muc#roomconfig</value></field><field var='muc#roomconfig_moderatedroom'><value>1</value></field></x></query>", "set")
+    assert item(await bo.join(room, "bo")).get("role") == "visitor"
+    ask = bo.make_message(mto=room)
+    ask.xml.append(ET.fromstring("<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field>"
+                                 "<field var='muc#role'><value>participant</value></field></x>"))
+    ask.send()
+    asked = await ana.until("a request to speak", lambda s: s.name == "message" and s["from"] == room and s.xml.find("{jabber:x:data}x") is not None)
+    fields = {f.get("var"): f[0].text for f in asked.xml.iter("{jabber:x:data}field") if len(f)}
+    assert (fields["muc#jid"], fields["muc#roomnick"]) == (bo.boundjid.full, "bo"), fields
+    # What the form says goes back with a yes.
+    answer = ana.make_message(mto=room)
+    answer.xml.append(ET.fromstring("<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field>"
+                                    f"<field var='muc#jid'><value>{fields['muc#jid']}</value></field><field var='muc#request_allow'><value>1</value></field></x>"))
+    answer.send()
+    await bo.until("to have a voice", lambda s: s.name == "presence" and s["from"] == f"{room}/bo" and item(s).get("role") == "participant")
 
 
 async def invitations(server):

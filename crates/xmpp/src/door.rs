@@ -1,6 +1,8 @@
 //! The door: what all connections share, where they come in, and how many may.
 
 use crate::addresses::Domains;
+use crate::elsewhere::courier;
+use crate::elsewhere::post::Post;
 use crate::files::Files;
 use crate::muc::occupants::Occupants;
 use crate::options::XmppOptions;
@@ -48,6 +50,7 @@ pub struct Inner {
     pub(crate) resources: Resources,
     pub(crate) occupants: Occupants,
     pub(crate) parked: Parked,
+    pub(crate) post: Arc<Post>,
     tls: Arc<tls::Current>,
     keys: AtomicU64,
     open: AtomicUsize,
@@ -84,7 +87,7 @@ impl Drop for Place {
 }
 
 impl Door {
-    /// Makes the door ready. `stopping` ends it.
+    /// Makes the door ready, within a runtime. `stopping` ends it.
     ///
     /// # Errors
     /// When a setting is not acceptable or a certificate cannot be read.
@@ -96,20 +99,24 @@ impl Door {
         } else {
             tls::from_files(Path::new(&options.certificate), Path::new(&options.key), stopping.clone())?
         };
-        Ok(Door(Arc::new(Inner {
+        let post = Arc::new(Post::new(&chat));
+        let door = Door(Arc::new(Inner {
             chat,
             options,
             domains,
             resources: Resources::default(),
             occupants: Occupants::default(),
             parked: Parked::default(),
+            post,
             tls,
             keys: AtomicU64::new(1),
             open: AtomicUsize::new(0),
             by_address: Mutex::default(),
             stopping,
             tasks: TaskTracker::new(),
-        })))
+        }));
+        courier::begin(&door);
+        Ok(door)
     }
 
     /// Makes the category of rooms that are made by entering them, if there is none. `anybody`: whether everybody may make rooms there.

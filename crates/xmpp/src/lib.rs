@@ -10,6 +10,7 @@
 mod addresses;
 mod archive;
 mod door;
+mod elsewhere;
 mod end_point;
 mod files;
 #[cfg(any(test, feature = "fuzzing"))]

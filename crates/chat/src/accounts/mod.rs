@@ -15,8 +15,6 @@ use crate::caller::{Caller, Means, Scope};
 use crate::chance;
 use crate::change::{Mode, Outcome};
 use crate::error::{ChatError, Result};
-use crate::event::Bye;
-use crate::live::Teller;
 use crate::people::NewUser;
 use crate::pool::signal::{By, Signal};
 use crate::service::Chat;
@@ -191,13 +189,13 @@ impl Chat {
         Ok(())
     }
 
-    /// Ends one live connection of a user.
+    /// Ends one live connection of a user, by `end`, which knows where it is.
     ///
     /// # Errors
     /// When the caller may not.
-    pub async fn end_connection(&self, caller: &Caller, of: PrincipalId, connection: &Teller) -> Result<()> {
+    pub async fn end_connection(&self, caller: &Caller, of: PrincipalId, end: impl FnOnce()) -> Result<()> {
         self.allow_account(caller, of)?;
-        connection.end(Bye::SessionEnded);
+        end();
         if caller.user != of {
             let summary = format!("One connection of {} was ended", self.name_of(of));
             self.record(caller, "sign-ins-ended", summary).await?;

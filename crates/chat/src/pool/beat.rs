@@ -1,6 +1,7 @@
 //! Taking part in the pool: saying every two seconds that this server is there, and hearing which of them take clients.
 
 use super::Pooled;
+use super::carry::Carried;
 use super::signal::Signal;
 use super::standing::{BEAT, Known, STALE, is_alive, is_name};
 use super::view::Standing;
@@ -159,6 +160,7 @@ impl Chat {
         let gone = pooled.peers().keep(&alive, Instant::now());
         for run in gone {
             self.hub().all_elsewhere(run, Vec::new());
+            pooled.hand(Carried::Gone { run });
         }
         // One that is new, or that was silent and is back.
         if pooled.peers().lack(alive.into_iter().filter(|run| Some(*run) != own)) {

@@ -5,6 +5,7 @@
 //! was handed out means that the database was replaced by one that had not everything; then all is read anew.
 
 use super::Pooled;
+use super::carry::Carried;
 use super::peers::Told;
 use super::signal::{self, By, Signal};
 use crate::caller::Means;
@@ -168,9 +169,14 @@ impl Chat {
                 Signal::Gone => {
                     self.hub().all_elsewhere(run, Vec::new());
                     pooled.peers().forget(run);
+                    pooled.hand(Carried::Gone { run });
                     pooled.beat_now.notify_one();
                 }
-                Signal::Hello => pooled.teller.tell_all(),
+                Signal::Hello => {
+                    pooled.teller.tell_all();
+                    pooled.hand(Carried::Asked);
+                }
+                Signal::Carried(text, _) => pooled.hand(Carried::Said { run, text }),
                 Signal::Active => pooled.beat_now.notify_one(),
                 other => self.pass_on(other).await,
             }
@@ -220,7 +226,12 @@ impl Chat {
             }
             Signal::Said(text) => self.say_to_all(text),
             Signal::Ended(user, means, but) => self.hub().end(user, means.map(Means::from), but.map(Means::from)),
-            Signal::Hello | Signal::Gone | Signal::Active | Signal::Presence { .. } | Signal::Whole { .. } => {}
+            Signal::Hello
+            | Signal::Gone
+            | Signal::Active
+            | Signal::Presence { .. }
+            | Signal::Whole { .. }
+            | Signal::Carried(..) => {}
         }
     }
 
@@ -425,6 +436,9 @@ fn missed(pooled: &Pooled) {
     pooled.teller.tell(Signal::Hello);
     pooled.teller.tell_all();
     pooled.some_missed.notify_one();
+    // What was said here may have been missed as well.
+    pooled.hand(Carried::Missed);
+    pooled.hand(Carried::Asked);
 }
 
 impl std::convert::From<By> for Means {

@@ -2,11 +2,12 @@
 //!
 //! The servers share the store and nothing else. What is in the logs reaches a server by reading them (`follow.rs`), woken by hints that
 //! may be lost; what is in none (who is in which room, who is writing, that a sign-in was ended) goes as signals (`signal.rs`,
-//! `tell.rs`, `peers.rs`), numbered, so that a lost one shows and everything is told anew. Each server says that it is there
+//! `tell.rs`, `peers.rs`; what a door has to say to its like, `carry.rs`), numbered, so that a lost one shows and everything is told anew. Each server says that it is there
 //! (`beat.rs`) and is active, stands by, or drains (`standing.rs`); the directory is changed by one server at a time (`turn.rs`).
 
 mod active;
 mod beat;
+pub mod carry;
 mod follow;
 mod lease;
 pub(crate) mod peers;
@@ -30,7 +31,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tell::Teller;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 pub use view::{ActiveChange, DatabaseView, Place, PoolView, ServerView, Standing};
 
 /// What does not exist where the store is embedded.
@@ -54,6 +55,8 @@ pub(crate) struct Pooled {
     some_missed: Notify,
     /// How long it took to look at the ends of all logs.
     sweep_took: Mutex<Duration>,
+    /// Where goes what the doors of the other servers say.
+    carried: Mutex<Option<mpsc::UnboundedSender<carry::Carried>>>,
 }
 
 impl Pooled {
@@ -68,6 +71,7 @@ impl Pooled {
             some_behind: Notify::new(),
             some_missed: Notify::new(),
             sweep_took: Mutex::default(),
+            carried: Mutex::default(),
         }
     }
 

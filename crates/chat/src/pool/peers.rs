@@ -21,6 +21,8 @@ struct Peer {
     since: Instant,
     /// The pieces of its presence that have come so far.
     pieces: Option<Vec<(RoomId, PrincipalId)>>,
+    /// The pieces of what one of its doors says; `None` while the rest of something is passed over of which a piece was missed.
+    carried: Option<String>,
 }
 
 /// What came of a message.
@@ -37,11 +39,13 @@ pub(crate) struct Told {
 impl Peers {
     /// Takes message number `n` of a server's run.
     pub(crate) fn hear(&mut self, run: Uuid, n: u64, signals: Vec<Signal>, now: Instant) -> Told {
-        let peer = self.0.entry(run).or_insert(Peer { next: 1, since: now, pieces: None });
+        let peer =
+            self.0.entry(run).or_insert(Peer { next: 1, since: now, pieces: None, carried: Some(String::new()) });
         let mut told = Told { missed: n != peer.next, ..Told::default() };
         peer.next = n + 1;
         if told.missed {
             peer.pieces = None;
+            peer.carried = None;
         }
         for signal in signals {
             match signal {
@@ -56,6 +60,15 @@ impl Peers {
                         told.whole = Some(pieces);
                         // What changed before is in it.
                         told.signals.retain(|s| !matches!(s, Signal::Presence { .. }));
+                    }
+                }
+                Signal::Carried(piece, more) => {
+                    let so_far = peer.carried.take();
+                    if !more {
+                        peer.carried = Some(String::new());
+                        told.signals.extend(so_far.map(|so_far| Signal::Carried(so_far + &piece, false)));
+                    } else {
+                        peer.carried = so_far.map(|so_far| so_far + &piece);
                     }
                 }
                 other => told.signals.push(other),
@@ -116,6 +129,18 @@ mod tests {
         assert_eq!(told.signals, [Signal::Hello]);
         peers.hear(RUN, 3, vec![whole(true, false, 10)], now);
         assert_eq!(peers.hear(RUN, 5, vec![whole(false, true, 12)], now).whole, None);
+    }
+
+    #[tokio::test]
+    async fn what_a_door_says_counts_when_all_of_it_is_there() {
+        let (mut peers, now) = (Peers::default(), Instant::now());
+        let piece = |text: &str, more| Signal::Carried(text.to_owned(), more);
+        assert_eq!(peers.hear(RUN, 1, vec![piece("ab", true)], now).signals, []);
+        let told = peers.hear(RUN, 2, vec![piece("c", false), piece("d", false), piece("e", true)], now);
+        assert_eq!(told.signals, [piece("abc", false), piece("d", false)]);
+        // The second half of something is nothing; what comes after it is whole again.
+        let told = peers.hear(RUN, 4, vec![piece("lost", true), piece("lost", false), piece("f", false)], now);
+        assert_eq!((told.missed, told.signals), (true, vec![piece("f", false)]));
     }
 
     #[tokio::test]

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Things in one list at most; longer ones are told in pieces.
 const LIST: usize = 150;
 
+/// Bytes of a carried text in one signal at most, as it is written: it fits into a message with all that is around it.
+const CARRIED_BYTES: usize = MOST_SIGNAL_BYTES - 100;
+
 /// Something that one server tells the others.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,6 +56,9 @@ pub(crate) enum Signal {
     Said(String),
     /// Connections of a user end: those by these means (all, if there are none), but not those by the others.
     Ended(PrincipalId, Option<By>, Option<By>),
+    /// A piece of what a door says to its like, and whether more of it follows.
+    #[serde(rename = "c")]
+    Carried(String, bool),
 }
 
 /// By which means somebody is connected; see [`crate::Means`].
@@ -94,9 +100,12 @@ impl Gathered {
             }
             Signal::Rooms(users) => self.rooms.extend(users),
             Signal::Feeds(users) => self.feeds.extend(users),
-            Signal::Gone | Signal::Whole { .. } | Signal::Invited(..) | Signal::Said(_) | Signal::Ended(..) => {
-                self.others.push(signal);
-            }
+            Signal::Gone
+            | Signal::Whole { .. }
+            | Signal::Invited(..)
+            | Signal::Said(_)
+            | Signal::Ended(..)
+            | Signal::Carried(..) => self.others.push(signal),
         }
     }
 
@@ -183,6 +192,26 @@ pub(crate) fn read(message: &str) -> Vec<Signal> {
 }
 
 impl Signal {
+    /// What a door says, in as many pieces as it needs.
+    pub(crate) fn carried(text: &str) -> Vec<Signal> {
+        let mut pieces = Vec::new();
+        let (mut begin, mut written) = (0, 0);
+        for (at, char) in text.char_indices() {
+            let takes = match char {
+                '"' | '\\' | '\n' | '\r' | '\t' => 2,
+                char if char < ' ' => 6,
+                char => char.len_utf8(),
+            };
+            if written + takes > CARRIED_BYTES {
+                pieces.push(Signal::Carried(text[begin..at].to_owned(), true));
+                (begin, written) = (at, 0);
+            }
+            written += takes;
+        }
+        pieces.push(Signal::Carried(text[begin..].to_owned(), false));
+        pieces
+    }
+
     /// That somebody was added to a room.
     pub(crate) fn invited(invitation: &Invitation) -> Signal {
         let Invitation { id, user, room, by, at, .. } = *invitation;
@@ -229,6 +258,25 @@ mod tests {
         assert_eq!(heard, present);
         let nobody = Gathered::default().messages(Some(vec![]));
         assert_eq!(nobody, [r#"[{"w":{"f":true,"l":true,"i":[]}}]"#]);
+    }
+
+    #[test]
+    fn what_a_door_says_is_cut_where_it_may_be_and_every_piece_fits() {
+        for text in ["", "short", &"\"\\\n\u{1}".repeat(3_000), &"ä€𝄞".repeat(4_000), &"x".repeat(CARRIED_BYTES)]
+        {
+            let mut gathered = Gathered::default();
+            Signal::carried(text).into_iter().for_each(|piece| gathered.add(piece));
+            let messages = gathered.messages(None);
+            assert!(messages.iter().all(|m| m.len() <= MOST_SIGNAL_BYTES));
+            let pieces: Vec<Signal> = messages.iter().flat_map(|m| read(m)).collect();
+            let mut heard = String::new();
+            for (i, piece) in pieces.iter().enumerate() {
+                let Signal::Carried(piece, more) = piece else { panic!("{piece:?}") };
+                assert_eq!(*more, i + 1 < pieces.len());
+                heard.push_str(piece);
+            }
+            assert_eq!(heard, text);
+        }
     }
 
     #[test]

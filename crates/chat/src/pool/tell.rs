@@ -40,6 +40,16 @@ impl Teller {
         }
     }
 
+    /// The same of several that belong together.
+    pub(crate) fn tell_all_if_heard(&self, signals: impl IntoIterator<Item = Signal>) {
+        if self.others.load(Ordering::Relaxed) {
+            let mut gathered = self.lock();
+            signals.into_iter().for_each(|signal| gathered.add(signal));
+            drop(gathered);
+            self.some.notify_one();
+        }
+    }
+
     /// Tells everything, soon: somebody may have missed something.
     pub(crate) fn tell_all(&self) {
         self.lock().whole = true;

@@ -3,7 +3,6 @@
 use super::standing::{self, Affiliation, Role};
 use crate::ns;
 use crate::session::Session;
-use crate::session::orders::Order;
 use crate::stanza::{Iq, StanzaError};
 use crate::xml::{El, child_text};
 use holdfast_chat::Mode;
@@ -113,7 +112,7 @@ impl Session {
             return self.principal(&bare).ok_or_else(|| unknown(jid));
         }
         let nick = item.attr("nick").ok_or_else(|| StanzaError::bad("an item names somebody by `jid` or `nick`"))?;
-        self.door.occupants.named(room, nick).map(|o| o.user).ok_or_else(|| unknown(nick))
+        self.door.person_in(room, nick).ok_or_else(|| unknown(nick))
     }
 
     fn principal(&self, bare: &BareJid) -> Option<PrincipalId> {
@@ -216,11 +215,15 @@ impl Session {
             }
         }
         for (nick, who, reason) in kicked {
-            let Some(occupant) = self.door.occupants.named(room, &nick).filter(|o| o.user == who) else { continue };
-            let resources = self.door.resources.of(who);
-            for seat in occupant.seats {
-                if let Some(resource) = resources.iter().find(|r| r.key == seat.connection) {
-                    resource.order(Order::Kicked { room, by: by.clone(), reason: reason.clone() });
+            if let Some(occupant) = self.door.occupants.named(room, &nick).filter(|o| o.user == who) {
+                self.door.send_out(room, &occupant, &by, &reason);
+            }
+            if let Some(person) = self.door.elsewhere_in(room, &nick).filter(|person| person.id == who) {
+                self.door.send_out_elsewhere(room, who, &by, &reason);
+                // Why he goes is told here at once; that he has gone, when his server says so.
+                let (jid, ..) = self.room_now(room)?;
+                if let Some(presence) = self.door.other_sent_out(room, &jid, &person, &by, &reason) {
+                    self.door.tell_room(room, &presence, false);
                 }
             }
         }

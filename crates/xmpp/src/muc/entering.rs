@@ -129,7 +129,7 @@ impl Session {
 
     /// This connection's seat, with what its presence says.
     pub(crate) fn seat(&self, presence: Arc<str>) -> Seat {
-        Seat { connection: self.key(), jid: self.full.to_string(), presence, teller: self.resource.teller.clone() }
+        Seat { connection: self.key(), jid: self.full.to_string(), presence, teller: self.live.teller() }
     }
 
     fn sit(&self, room: RoomId, nick: &str, stanza: &Element) -> Result<super::occupants::Occupant, Taken> {

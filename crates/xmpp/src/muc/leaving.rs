@@ -98,7 +98,7 @@ impl Session {
     pub(crate) fn kicked_out(&mut self, room: RoomId, by: &str, reason: &str) {
         let Some(inside) = self.inside.get(&room).cloned() else { return };
         let (by, reason) = (by.to_owned(), reason.to_owned());
-        let item = |me: &Told<'_>| me.leaves().child(El::new("actor").attr("nick", by)).field("reason", reason);
+        let item = |me: &Told<'_>| me.sent_out(&by, &reason);
         self.go(room, &inside.nick, item, &[307], true);
     }
 

@@ -45,6 +45,11 @@ impl Told<'_> {
         item(self.standing.affiliation, Role::None).attr("jid", self.jid)
     }
 
+    /// An item for one who is sent out by an occupant (XEP-0045 section 8.2).
+    pub(crate) fn sent_out(&self, by: &str, reason: &str) -> El {
+        self.leaves().child(El::new("actor").attr("nick", by)).field("reason", reason)
+    }
+
     fn presence(&self, content: &str, x: El) -> El {
         let presence = El::new("presence").attr("from", format_args!("{}/{}", self.room, self.nick)).raw(content);
         let presence = presence.child(x).child(occupant_id(self.id, self.user));
@@ -117,10 +122,28 @@ impl Door {
 
     /// The presence of somebody who is in a room otherwise: by the web, or on another server.
     pub(crate) fn other(&self, room: RoomId, jid: &str, person: &Person, comes: bool) -> Option<El> {
-        let directory = self.chat.directory();
-        let standing = super::standing::of_id(&directory, person.id, room)?;
+        self.told_of(room, jid, person, |told| match comes {
+            true => told.here("", &[]),
+            false => told.gone(told.leaves(), &[]),
+        })
+    }
+
+    /// That somebody who is in a room by another server is sent out.
+    pub(crate) fn other_sent_out(
+        &self,
+        room: RoomId,
+        jid: &str,
+        person: &Person,
+        by: &str,
+        reason: &str,
+    ) -> Option<El> {
+        self.told_of(room, jid, person, |told| told.gone(told.sent_out(by, reason), &[307]))
+    }
+
+    fn told_of(&self, room: RoomId, jid: &str, person: &Person, told: impl FnOnce(&Told<'_>) -> El) -> Option<El> {
+        let standing = super::standing::of_id(&self.chat.directory(), person.id, room)?;
         let address = self.domains.of_person(&person.name);
-        let told = Told { room: jid, nick: &person.display_name, user: person.id, id: room, jid: &address, standing };
-        Some(if comes { told.here("", &[]) } else { told.gone(told.leaves(), &[]) })
+        let nick = &person.display_name;
+        Some(told(&Told { room: jid, nick, user: person.id, id: room, jid: &address, standing }))
     }
 }

@@ -175,9 +175,11 @@ impl Session {
         let full = bare.with_resource_str(&resource).map_err(broken)?;
         let key = door.next_key();
         let (order, orders) = mpsc::channel(16);
-        let seen = Resource::new(key, full.to_string(), resource, live.teller(), order.clone());
-        match door.resources.add(caller.user, Arc::clone(&seen)) {
-            Ok(Some(before)) => before.teller.end(holdfast_chat::event::Bye::SessionEnded),
+        let whose = (caller.user, full.to_string(), resource);
+        let line = (live.teller(), order.clone());
+        let seen = Resource::here(key, whose, door.chat.now(), line, Arc::clone(&door.post));
+        match door.resources.add(Arc::clone(&seen)) {
+            Ok(Some(before)) => before.end(),
             Ok(None) => {}
             Err(()) => return Err(StreamError::new("resource-constraint", "you have too many connections")),
         }
@@ -256,6 +258,10 @@ impl Session {
                     Ok(())
                 }
                 Step::Order(Order::TakeUp(taken)) => Box::pin(self.taken_up(*taken)).await,
+                Step::Order(Order::GiveWhatWaits) => {
+                    Box::pin(self.give_what_waited()).await;
+                    Ok(())
+                }
                 Step::Order(Order::Kicked { room, by, reason }) => {
                     self.kicked_out(room, &by, &reason);
                     Ok(())
@@ -466,7 +472,7 @@ impl Session {
         if !matches!(end, End::Left) {
             self.give_back().await;
         }
-        self.door.resources.remove(self.user(), self.key());
+        self.door.resources.remove(&self.resource);
         let _ = self.flush().await;
         if let Some(mut transport) = self.transport.take() {
             if let (Some(managed), End::Left) = (&self.managed, &end) {

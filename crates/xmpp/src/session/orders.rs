@@ -7,6 +7,8 @@ use holdfast_domain::RoomId;
 pub(crate) enum Order {
     /// Go on with another connection.
     TakeUp(Box<Taken>),
+    /// Give the client what waits for its owner.
+    GiveWhatWaits,
     /// Go out of a room: somebody who moderates it says so.
     Kicked {
         /// The room.

@@ -56,6 +56,13 @@ impl Session {
     /// A presence.
     pub(super) async fn presence(&mut self, element: &Element) {
         let kind = element.attr("type");
+        if element.attr("to").is_none() {
+            return match kind {
+                None => self.available(element).await,
+                Some("unavailable") => self.unavailable_everywhere(Some(element)).await,
+                Some(_) => {}
+            };
+        }
         let shown;
         let element = match kind {
             None => {
@@ -64,13 +71,6 @@ impl Session {
             }
             Some(_) => element,
         };
-        if element.attr("to").is_none() {
-            return match kind {
-                None => self.available(element).await,
-                Some("unavailable") => self.unavailable_everywhere(Some(element)).await,
-                Some(_) => {}
-            };
-        }
         let target = match self.target(element) {
             Ok(target) => target,
             Err(error) => return self.refuse("presence", element, &error),
@@ -127,8 +127,8 @@ impl Session {
                 if !iq.set && iq.asks("vCard", ns::VCARD_TEMP) && self.inside.contains_key(&room) =>
             {
                 // Of who he is, not of the client that he is there by (XEP-0045 section 17.4).
-                match self.door.occupants.named(room, &nick) {
-                    Some(occupant) => self.vcard_of(occupant.user).await,
+                match self.door.person_in(room, &nick) {
+                    Some(user) => self.vcard_of(user).await,
                     None => Err(StanzaError::cancel("item-not-found")),
                 }
             }
@@ -143,7 +143,7 @@ impl Session {
                 match self.door.resources.named(who, &resource) {
                     Some(found) => {
                         let asks = El::new("iq").attr("to", &found.jid).attr("from", &self.full).attr("type", kind);
-                        found.teller.tell(asks.attr("id", id).raw(&text_of(payload)).to_string().into());
+                        found.tell(asks.attr("id", id).raw(&text_of(payload)).to_string().into());
                         return;
                     }
                     None => Err(StanzaError::unavailable()),
@@ -169,26 +169,28 @@ impl Session {
         let content: String = element.children().map(|child| text_within(ns::CLIENT, child)).collect();
         let answer = |to: &str, from: &str| {
             El::new("iq")
-                .attr("to", to)
+                .maybe("to", Some(to).filter(|to| !to.is_empty()))
                 .attr("from", from)
                 .maybe("type", element.attr("type"))
                 .maybe("id", element.attr("id"))
                 .raw(&content)
-                .to_string()
         };
         match self.target(element) {
             Ok(Target::Person(Some(who), Some(resource))) => {
                 if let Some(found) = self.door.resources.named(who, &resource) {
-                    found.teller.tell(answer(&found.jid, self.full.as_str()).into());
+                    found.tell(answer(&found.jid, self.full.as_str()).to_string().into());
                 }
             }
             // To an occupant who asked this one through the room.
             Ok(Target::Room(Some(room), _, Some(nick))) => {
-                let inside = self.inside.get(&room).cloned();
+                let Some(inside) = self.inside.get(&room).cloned() else { return };
                 let asker = self.door.occupants.named(room, &nick);
-                if let (Some(inside), Some(seat)) = (inside, asker.and_then(|o| o.seats.last().cloned())) {
+                if let Some(seat) = asker.and_then(|o| o.seats.last().cloned()) {
                     let from = format!("{}/{}", inside.jid, inside.nick);
-                    seat.teller.tell(answer(&seat.jid, &from).into());
+                    seat.teller.tell(answer(&seat.jid, &from).to_string().into());
+                } else if let Some(person) = self.door.elsewhere_in(room, &nick) {
+                    let from = format!("{}/{}", inside.jid, self.shown);
+                    self.door.tell_elsewhere_in(room, person.id, &answer("", &from), false);
                 }
             }
             _ => {}
@@ -214,18 +216,22 @@ impl Session {
                 false => Err(StanzaError::cancel("feature-not-implemented")),
             });
         }
-        let Some(seat) = self.door.occupants.named(room, nick).and_then(|o| o.seats.last().cloned()) else {
-            return Some(Err(
-                StanzaError::cancel("item-not-found").because(format!("nobody here is `{nick}` over XMPP"))
-            ));
+        let asks = |to: Option<&str>, as_nick: &str| {
+            El::new("iq")
+                .maybe("to", to)
+                .attr("from", format_args!("{}/{as_nick}", inside.jid))
+                .maybe("type", element.attr("type"))
+                .attr("id", iq.id)
+                .raw(&text_of(iq.payload))
         };
-        let asks = El::new("iq")
-            .attr("to", &seat.jid)
-            .attr("from", format_args!("{}/{}", inside.jid, inside.nick))
-            .maybe("type", element.attr("type"))
-            .attr("id", iq.id)
-            .raw(&text_of(iq.payload));
-        seat.teller.tell(asks.to_string().into());
+        if let Some(seat) = self.door.occupants.named(room, nick).and_then(|o| o.seats.last().cloned()) {
+            seat.teller.tell(asks(Some(&seat.jid), &inside.nick).to_string().into());
+        } else if let Some(person) = self.door.elsewhere_in(room, nick) {
+            self.door.tell_elsewhere_in(room, person.id, &asks(None, &self.shown), false);
+        } else {
+            let why = format!("nobody here is `{nick}` over XMPP");
+            return Some(Err(StanzaError::cancel("item-not-found").because(why)));
+        }
         None
     }
 }

@@ -3,6 +3,7 @@
 
 use super::pubsub::{Node, Published};
 use super::vcard::VCARD;
+use crate::elsewhere::parcel::Common;
 use crate::limits::ITEM_BYTES;
 use crate::ns;
 use crate::session::Session;
@@ -10,10 +11,10 @@ use crate::stanza::StanzaError;
 use crate::xml::{El, child_text, text_within};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use holdfast_chat::keeping::Item;
 use minidom::Element;
 use sha1::{Digest as _, Sha1};
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 /// A picture.
 struct Picture {
@@ -61,15 +62,13 @@ impl Session {
     pub(crate) async fn with_own_picture(&mut self, presence: &Element) -> Element {
         let kept = match self.resource.state().picture {
             Some(kept) => kept,
-            None => match self.card().await {
-                Ok(card) => {
-                    let kept = Picture::in_card(&card).map(|picture| picture.id().into());
-                    self.note_picture(&kept);
-                    kept
+            None => {
+                // Looked for again with the next presence, if it cannot be read.
+                if let Ok(kept) = self.door.chat.kept_items(self.user(), VCARD).await {
+                    self.know_picture_in(&kept);
                 }
-                // Looked for again with the next presence.
-                Err(_) => None,
-            },
+                self.resource.state().picture.flatten()
+            }
         };
         match kept {
             Some(kept) => with_picture(presence.clone(), &kept),
@@ -77,10 +76,12 @@ impl Session {
         }
     }
 
-    fn note_picture(&self, kept: &Option<Arc<str>>) {
-        for resource in self.door.resources.of(self.user()) {
-            resource.change(|state| state.picture = Some(kept.clone()));
-        }
+    /// Has all clients of this person here know the picture in what is kept of his vCard.
+    pub(crate) fn know_picture_in(&self, kept: &[Item]) {
+        let card = kept.first().map(|item| El::of(ns::VCARD_TEMP, "vCard").raw(&item.payload).to_string());
+        let card = card.and_then(|card| card.parse::<Element>().ok());
+        let picture = card.as_ref().and_then(Picture::in_card).map(|picture| picture.id());
+        self.door.resources.know(self.user(), &Common::Picture(picture));
     }
 
     /// This person's vCard, as it is told.
@@ -94,7 +95,7 @@ impl Session {
     pub(crate) async fn publish_picture_of(&mut self, card: &Element) -> Result<(), StanzaError> {
         let picture = Picture::in_card(card);
         let id = picture.as_ref().map(Picture::id);
-        self.note_picture(&id.as_deref().map(Arc::from));
+        self.door.let_know(self.user(), Common::Picture(id.clone()));
         let node = Node::new(ns::AVATAR_METADATA);
         let now = self.door.chat.kept_items(self.user(), &node.kept_at()).await?;
         let told = now.last().filter(|item| item.payload.contains("<info"));
@@ -146,7 +147,7 @@ impl Session {
         }
         let item = (VCARD.to_owned(), self.door.chat.now(), kept);
         self.door.chat.keep_items(self.user(), VCARD, vec![item], 1).await?;
-        self.note_picture(&picture.map(|picture| picture.id().into()));
+        self.door.let_know(self.user(), Common::Picture(picture.map(|picture| picture.id())));
         Ok(())
     }
 }

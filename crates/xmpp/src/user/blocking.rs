@@ -1,24 +1,25 @@
 //! People of whom somebody wants to hear nothing (XEP-0191).
 
 use super::roster::Contact;
-use crate::limits::BLOCKED;
+use crate::elsewhere::parcel::Common;
+use crate::limits;
 use crate::ns;
 use crate::session::Session;
 use crate::stanza::{Iq, StanzaError};
 use crate::xml::El;
+use holdfast_chat::keeping::Item;
 use holdfast_domain::PrincipalId;
 use jid::{BareJid, Jid};
 use minidom::Element;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// Where the list is kept.
-const LIST: &str = "blocked";
+pub(super) const BLOCKED: &str = "blocked";
 
 impl Session {
     /// The list.
     pub(crate) async fn blocked(&mut self) -> Result<Option<El>, StanzaError> {
-        let list = self.door.chat.kept_items(self.user(), LIST).await?;
+        let list = self.door.chat.kept_items(self.user(), BLOCKED).await?;
         Ok(Some(El::of(ns::BLOCK, "blocklist").children(list.iter().map(|i| El::new("item").attr("jid", &i.id)))))
     }
 
@@ -33,8 +34,9 @@ impl Session {
         // Whoever is blocked sees this person go, and this person him (section 3.2); then neither hears of the other.
         let met = self.meeting(&jids).await;
         self.part(&met);
-        self.door.chat.keep_items(self.user(), LIST, items, BLOCKED).await?;
-        self.load_blocked().await?;
+        self.door.chat.keep_items(self.user(), BLOCKED, items, limits::BLOCKED).await?;
+        let blocks = self.blocks_now().await?;
+        self.door.let_know(self.user(), blocks);
         self.tell_own(&El::of(ns::BLOCK, "block").children(jids.iter().map(|j| El::new("item").attr("jid", j))));
         Ok(None)
     }
@@ -43,29 +45,25 @@ impl Session {
     pub(crate) async fn unblock(&mut self, iq: &Iq<'_>) -> Result<Option<El>, StanzaError> {
         let jids = jids(iq.payload)?;
         let were: Vec<String> = match jids.is_empty() {
-            true => self.door.chat.kept_items(self.user(), LIST).await?.into_iter().map(|item| item.id).collect(),
+            true => self.door.chat.kept_items(self.user(), BLOCKED).await?.into_iter().map(|item| item.id).collect(),
             false => jids.clone(),
         };
         if jids.is_empty() {
-            self.door.chat.drop_node(self.user(), LIST).await?;
+            self.door.chat.drop_node(self.user(), BLOCKED).await?;
         } else {
-            self.door.chat.drop_items(self.user(), LIST, jids.clone()).await?;
+            self.door.chat.drop_items(self.user(), BLOCKED, jids.clone()).await?;
         }
-        self.load_blocked().await?;
+        let blocks = self.blocks_now().await?;
+        self.door.let_know(self.user(), blocks);
         let met = self.meeting(&were).await;
         self.meet_again(&met);
         self.tell_own(&El::of(ns::BLOCK, "unblock").children(jids.iter().map(|j| El::new("item").attr("jid", j))));
         Ok(None)
     }
 
-    /// Has all connections of this person here know whom he blocks.
-    pub(crate) async fn load_blocked(&mut self) -> Result<(), StanzaError> {
-        let list = self.door.chat.kept_items(self.user(), LIST).await?;
-        let blocks = Arc::new(list.into_iter().map(|item| item.id).collect::<HashSet<String>>());
-        for resource in self.door.resources.of(self.user()) {
-            resource.change(|state| state.blocks = Arc::clone(&blocks));
-        }
-        Ok(())
+    /// Whom this person blocks, for all his clients to know.
+    pub(crate) async fn blocks_now(&mut self) -> Result<Common, StanzaError> {
+        Ok(blocks(self.door.chat.kept_items(self.user(), BLOCKED).await?))
     }
 
     /// Contacts whom these addresses mean, and who they are.
@@ -121,7 +119,7 @@ impl Session {
         }
         for resource in self.door.resources.available(who) {
             if !in_list(&resource.state().blocks, &self.bare) {
-                resource.teller.tell(presence.to_string().into());
+                resource.tell(presence.to_string().into());
             }
         }
     }
@@ -130,7 +128,7 @@ impl Session {
         for resource in self.door.resources.of(self.user()) {
             let id = format!("block-{}", uuid::Uuid::new_v4().simple());
             let push = El::new("iq").attr("to", &resource.jid).attr("type", "set").attr("id", id);
-            resource.teller.tell(push.child(payload.clone()).to_string().into());
+            resource.tell(push.child(payload.clone()).to_string().into());
         }
     }
 
@@ -153,10 +151,15 @@ impl Session {
     }
 
     async fn blocks(&mut self, who: PrincipalId, jid: &str) -> Result<bool, StanzaError> {
-        let list = self.door.chat.kept_items(who, LIST).await?;
+        let list = self.door.chat.kept_items(who, BLOCKED).await?;
         let domain = jid.split_once('@').map_or(jid, |(_, domain)| domain);
         Ok(list.iter().any(|item| item.id == jid || item.id == domain))
     }
+}
+
+/// The list, for all clients of its owner to know.
+pub(super) fn blocks(list: Vec<Item>) -> Common {
+    Common::Blocks(list.into_iter().map(|item| item.id).collect())
 }
 
 /// Whether a list holds an address or its domain.
@@ -170,5 +173,5 @@ fn jids(payload: &Element) -> Result<Vec<String>, StanzaError> {
         let jid = item.attr("jid").and_then(|jid| Jid::new(jid).ok());
         jid.map(|jid| jid.to_bare().to_string()).ok_or_else(|| StanzaError::modify("jid-malformed"))
     };
-    items.map(jid).take(BLOCKED).collect()
+    items.map(jid).take(limits::BLOCKED).collect()
 }

@@ -36,6 +36,6 @@ pub(crate) fn copy(resources: &[Arc<Resource>], but: &[u64], bare: &str, way: Wa
             .attr("from", bare)
             .attr("type", "chat")
             .child(El::of(ns::CARBONS_2, name).child(forwarded));
-        resource.teller.tell(copy.to_string().into());
+        resource.tell(copy.to_string().into());
     }
 }

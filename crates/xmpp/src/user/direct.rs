@@ -1,21 +1,44 @@
 //! Messages between two people: kept in both archives before anybody sees them, and given to all clients of the other that take messages.
 
 use super::carbons::{Way, copy};
+use crate::door::Door;
+use crate::elsewhere::parcel::Parcel;
 use crate::limits::ELEMENTS_BYTES;
 use crate::ns;
+use crate::resources::Resource;
 use crate::session::Session;
+use crate::session::orders::Order;
 use crate::stanza::StanzaError;
 use crate::stream::transport::Out;
 use crate::xml::{El, child_text, text_within};
+use bytes::Bytes;
 use holdfast_chat::direct::Sent;
+use holdfast_chat::keeping::Item;
 use holdfast_domain::{ClientId, PrincipalId};
 use minidom::Element;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Where messages wait for somebody who has no client that takes them.
-const WAITING: &str = "offline";
+pub(crate) const WAITING: &str = "offline";
 /// Messages that wait at most; older ones are in the archive.
 const WAITING_MOST: usize = 500;
+
+impl Door {
+    /// Gives a stanza to all available clients of somebody at this server.
+    pub(crate) fn tell_all_here(&self, user: PrincipalId, stanza: &str) {
+        for resource in self.resources.here(user).iter().filter(|r| r.is_available()) {
+            resource.tell(stanza.to_owned().into());
+        }
+    }
+
+    /// Has the clients of somebody at this server read what waits for him, if they take messages.
+    pub(crate) fn give_what_waits(&self, user: PrincipalId) {
+        for resource in self.resources.here(user).iter().filter(|r| r.state().takes_messages()) {
+            resource.order(Order::GiveWhatWaits);
+        }
+    }
+}
 
 impl Session {
     /// A message to a person, perhaps to one client of his.
@@ -63,7 +86,26 @@ impl Session {
             Some(id) => message.clone().child(El::of(ns::SID, "stanza-id").attr("by", by).attr("id", id)),
             None => message.clone(),
         };
-        let takes = self.deliver(who, resource, &with_id(&other));
+        let takers = self.takers(who, resource);
+        // What goes to another server may be lost on the way there, and waits until it is given out.
+        let waits = id.filter(|_| !takers.iter().any(|taker| taker.is_here()));
+        if let Some(id) = waits {
+            let now = self.door.chat.now();
+            self.door.chat.keep_items(who, WAITING, vec![(id.to_string(), now, String::new())], WAITING_MOST).await?;
+        }
+        let bytes = || Bytes::from(with_id(&other).to_string());
+        for taker in &takers {
+            match waits {
+                Some(id) => taker.tell_waiting(bytes(), id),
+                None => taker.tell(bytes()),
+            }
+        }
+        if waits.is_some() && takers.is_empty() {
+            // A client may have come meanwhile, here or at another server.
+            self.door.give_what_waits(who);
+            self.door.post.send(&Parcel::Waiting(who));
+        }
+        let takes: Vec<u64> = takers.iter().map(|taker| taker.key).collect();
         let hinted = |name| element.has_child(name, ns::MESSAGE_HINTS);
         let copied =
             matches!(kind, "chat" | "normal") && !element.has_child("private", ns::CARBONS_2) && !hinted("no-copy");
@@ -74,39 +116,25 @@ impl Session {
                 copy(&door.resources.of(self.user()), &[self.key()], &own, Way::Sent, &with_id(&own));
             }
         }
-        if takes.is_empty()
-            && let Some(id) = id
-        {
-            let now = self.door.chat.now();
-            self.door.chat.keep_items(who, WAITING, vec![(id.to_string(), now, String::new())], WAITING_MOST).await?;
-        } else if takes.is_empty() && resource.is_some() {
+        if takes.is_empty() && id.is_none() && resource.is_some() {
             return Err(StanzaError::unavailable());
         }
         Ok(())
     }
 
-    /// Gives a message to those clients that take it, and answers which.
-    fn deliver(&self, who: PrincipalId, resource: Option<&str>, message: &El) -> Vec<u64> {
-        let bytes = || message.to_string().into();
-        if let Some(found) = resource.and_then(|name| self.door.resources.named(who, name)) {
-            found.teller.tell(bytes());
-            return vec![found.key];
+    /// Those clients that take a message.
+    fn takers(&self, who: PrincipalId, resource: Option<&str>) -> Vec<Arc<Resource>> {
+        match resource.and_then(|name| self.door.resources.named(who, name)) {
+            Some(named) => vec![named],
+            None => self.door.resources.of(who).into_iter().filter(|r| r.state().takes_messages()).collect(),
         }
-        let mut takes = Vec::new();
-        for resource in self.door.resources.available(who) {
-            if resource.state().priority >= 0 {
-                resource.teller.tell(bytes());
-                takes.push(resource.key);
-            }
-        }
-        takes
     }
 
-    /// Gives a message to all clients of somebody, whatever they say of themselves; it is not kept.
-    pub(crate) fn deliver_to_all(&self, who: PrincipalId, message: &El) {
-        for resource in self.door.resources.available(who) {
-            resource.teller.tell(message.to_string().into());
-        }
+    /// Gives a stanza to all available clients of somebody, whatever they say of themselves; it is not kept.
+    pub(crate) fn deliver_to_all(&self, who: PrincipalId, stanza: &El) {
+        let stanza = stanza.to_string();
+        self.door.tell_all_here(who, &stanza);
+        self.door.post.send(&Parcel::All { user: who, stanza });
     }
 
     /// The address of somebody.
@@ -134,8 +162,12 @@ impl Session {
             (!text.contains(ns::CARBONS_2)).then(|| rest.split('\'').next().map(str::to_owned))?
         };
         let ids: Vec<String> = managed.waiting().into_iter().filter_map(id_of).collect();
-        let others =
-            self.door.resources.available(self.user()).iter().any(|r| r.key != self.key() && r.state().priority >= 0);
+        let others = self
+            .door
+            .resources
+            .available(self.user())
+            .iter()
+            .any(|r| r.key != self.key() && r.state().takes_messages());
         if ids.is_empty() || others {
             return;
         }
@@ -146,19 +178,29 @@ impl Session {
         }
     }
 
-    /// Gives what waited for this person to the client that has become available.
+    /// Gives what waits for this person to this client.
     pub(crate) async fn give_what_waited(&mut self) {
+        if let Ok(waiting) = self.door.chat.kept_items(self.user(), WAITING).await {
+            self.give(waiting).await;
+        }
+    }
+
+    /// Gives this client what waited, and notes that it waits no more.
+    pub(crate) async fn give(&mut self, waiting: Vec<Item>) {
+        if waiting.is_empty() {
+            return;
+        }
         let chat = self.door.chat.clone();
-        let waiting = match chat.kept_items(self.user(), WAITING).await {
-            Ok(waiting) if !waiting.is_empty() => waiting,
-            _ => return,
-        };
         let ids: Vec<i64> = waiting.iter().filter_map(|item| item.id.parse().ok()).collect();
         let Ok(messages) = chat.direct_by_ids(&self.caller, ids).await else { return };
         let own = self.bare.to_string();
         for message in messages {
             let delay = El::of(ns::DELAY, "delay").attr("from", &self.door.domains.people).attr("stamp", message.at);
             let id = El::of(ns::SID, "stanza-id").attr("by", &own).attr("id", message.id);
+            if !self.resource.note_given(message.id) {
+                // It came from another server while this was read.
+                continue;
+            }
             if let Some(stanza) = with_more(&message.payload, &[id, delay]) {
                 self.push(Out::Stanza(stanza.into()));
             }

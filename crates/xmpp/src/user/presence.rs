@@ -1,52 +1,119 @@
 //! Presence: who may see it is told, and subscriptions are asked for, granted and ended (RFC 6121 sections 3 and 4).
 
-use super::blocking::in_list;
-use super::roster::Contact;
+use super::blocking::{BLOCKED, blocks, in_list};
+use super::direct::WAITING;
+use super::roster::{CONTACTS, Contact, REQUESTS, read_contacts};
+use super::vcard::VCARD;
+use crate::door::Door;
 use crate::muc::entering::content;
 use crate::ns;
+use crate::resources::Resource;
 use crate::session::Session;
 use crate::session::events::headline;
 use crate::stanza::StanzaError;
 use crate::xml::{El, child_text};
 use holdfast_chat::notices::sentence;
 use holdfast_domain::PrincipalId;
-use jid::BareJid;
+use jid::{BareJid, Jid};
 use minidom::Element;
-use std::sync::Arc;
+
+/// What a presence says of which client is to get its owner's messages; 0 if nothing.
+fn priority(presence: &Element) -> i8 {
+    child_text(presence, "priority", ns::CLIENT).and_then(|p| p.trim().parse().ok()).unwrap_or(0)
+}
+
+impl Door {
+    /// Shows a presence of a client to those clients at this server that see it: its owner's others, and those of his contacts, unless one
+    /// of the two blocks the other. At other servers it is shown when they hear of the client.
+    pub(crate) fn show_here(&self, of: &Resource, contacts: &[Contact], presence: &El) {
+        for other in self.resources.here(of.user) {
+            if other.key != of.key && other.is_available() {
+                other.tell(presence.to_string().into());
+            }
+        }
+        let blocks = of.state().blocks;
+        let Ok(bare) = Jid::new(&of.jid).map(|jid| jid.to_bare()) else { return };
+        for contact in contacts.iter().filter(|c| c.from && !in_list(&blocks, &c.jid)) {
+            let who = self.domains.person(&self.chat.directory(), &contact.jid);
+            for resource in who.into_iter().flat_map(|who| self.resources.here(who)) {
+                let state = resource.state();
+                if state.presence.is_some() && !in_list(&state.blocks, &bare) {
+                    resource.tell(presence.to_string().into());
+                }
+            }
+        }
+    }
+
+    /// Shows that a client is not available any more, unless it has come back by another connection under the same name.
+    pub(crate) fn show_gone_here(&self, gone: &Resource, contacts: &[Contact], said: &str) {
+        if !self.resources.available(gone.user).iter().any(|r| r.key != gone.key && r.name == gone.name) {
+            let presence = El::new("presence").attr("from", &gone.jid).attr("type", "unavailable").raw(said);
+            self.show_here(gone, contacts, &presence);
+        }
+    }
+}
 
 impl Session {
     /// The client is available, or says something new of itself.
     pub(crate) async fn available(&mut self, element: &Element) {
-        let priority = child_text(element, "priority", ns::CLIENT).and_then(|p| p.trim().parse().ok()).unwrap_or(0);
-        let content = content(element);
-        let before = self.resource.state();
-        self.resource.change(|state| {
-            state.presence = Some(Arc::clone(&content));
-            state.priority = priority;
-        });
+        if !self.resource.is_available() {
+            return self.available_now(element).await;
+        }
+        let shown = self.with_own_picture(element).await;
+        let (before, now) = (self.resource.state().priority, priority(element));
+        self.note_presence(&shown, now);
         self.ask_capabilities(element);
-        let presence = El::new("presence").attr("from", &self.full).raw(&content);
-        let first = before.presence.is_none();
-        if first && let Err(error) = self.load_blocked().await {
-            tracing::warn!(?error, "whom somebody blocks cannot be read now");
-        }
         let contacts = self.contacts().await;
-        self.tell_those_who_see(&contacts, &presence);
-        // His other clients see him too.
-        for other in self.door.resources.available(self.user()) {
-            if other.key != self.key() {
-                other.teller.tell(presence.to_string().into());
-            }
-        }
-        if first {
-            if let Some(notice) = self.door.chat.outage() {
-                self.tell(headline(&self.door.domains.people, &sentence(&notice)));
-            }
-            self.see_others(&contacts);
-            self.tell_requests().await;
-        }
-        if priority >= 0 && (first || before.priority < 0) {
+        self.show_presence(&contacts);
+        if now >= 0 && before < 0 {
             self.give_what_waited().await;
+        }
+    }
+
+    /// The client has become available.
+    async fn available_now(&mut self, element: &Element) {
+        // Before what is kept is read: from now on, whoever has something for this person gives it to this client.
+        let priority = priority(element);
+        self.resource.change(|state| (state.coming, state.priority) = (true, priority));
+        let nodes = [VCARD, BLOCKED, CONTACTS, REQUESTS, WAITING];
+        let [_, blocked, contacts, requests, waiting] = match self.door.chat.kept_in(self.user(), nodes).await {
+            Ok(kept) => {
+                self.know_picture_in(&kept[0]);
+                kept
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what somebody's clients keep cannot be read now");
+                Default::default()
+            }
+        };
+        self.door.resources.know(self.user(), &blocks(blocked));
+        let shown = self.with_own_picture(element).await;
+        self.note_presence(&shown, priority);
+        self.ask_capabilities(element);
+        let contacts = read_contacts(&contacts);
+        self.show_presence(&contacts);
+        if let Some(notice) = self.door.chat.outage() {
+            self.tell(headline(&self.door.domains.people, &sentence(&notice)));
+        }
+        self.see_others(&contacts);
+        self.tell_requests(requests);
+        if priority >= 0 {
+            self.give(waiting).await;
+        }
+    }
+
+    /// Notes what the client says of itself.
+    fn note_presence(&self, element: &Element, priority: i8) {
+        let content = content(element);
+        self.resource.change(|state| {
+            (state.coming, state.presence, state.priority) = (false, Some(content), priority);
+        });
+    }
+
+    fn show_presence(&self, contacts: &[Contact]) {
+        if let Some(content) = self.resource.state().presence {
+            let presence = El::new("presence").attr("from", &self.full).raw(&content);
+            self.door.show_here(&self.resource, contacts, &presence);
         }
     }
 
@@ -58,24 +125,10 @@ impl Session {
         if !self.resource.is_available() {
             return;
         }
-        self.resource.change(|state| state.presence = None);
+        self.resource.change(|state| (state.coming, state.presence) = (false, None));
         let content = said.map(content).unwrap_or_else(|| "".into());
-        let presence = El::new("presence").attr("from", &self.full).attr("type", "unavailable").raw(&content);
         let contacts = self.contacts().await;
-        self.tell_those_who_see(&contacts, &presence);
-        for other in self.door.resources.available(self.user()) {
-            if other.key != self.key() {
-                other.teller.tell(presence.to_string().into());
-            }
-        }
-    }
-
-    fn tell_those_who_see(&self, contacts: &[Contact], presence: &El) {
-        for contact in contacts.iter().filter(|c| c.from) {
-            if let Some(who) = self.person_at(&contact.jid) {
-                self.show(who, presence);
-            }
-        }
+        self.door.show_gone_here(&self.resource, &contacts, &content);
     }
 
     /// Tells this client who of those that it sees is there.
@@ -136,7 +189,7 @@ impl Session {
         match resource {
             Some(name) => {
                 if let Some(found) = self.door.resources.named(who, name) {
-                    found.teller.tell(presence.to_string().into());
+                    found.tell(presence.to_string().into());
                 }
             }
             None => self.deliver_to_all(who, &presence),

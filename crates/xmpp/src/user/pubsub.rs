@@ -323,7 +323,7 @@ impl Session {
         for who in told {
             for resource in self.door.resources.available(who) {
                 if resource.state().wants.contains(&node.0) {
-                    resource.teller.tell(message(&resource.jid).to_string().into());
+                    resource.tell(message(&resource.jid).to_string().into());
                 }
             }
         }

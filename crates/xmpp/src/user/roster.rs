@@ -1,5 +1,6 @@
 //! The roster: whom somebody has as a contact, and who sees whose presence (RFC 6121 section 2).
 
+use crate::door::Door;
 use crate::limits::ROSTER;
 use crate::ns;
 use crate::session::Session;
@@ -14,9 +15,9 @@ use minidom::Element;
 use sha2::{Digest as _, Sha256};
 
 /// Where contacts are kept.
-const CONTACTS: &str = "roster";
+pub(super) const CONTACTS: &str = "roster";
 /// Where requests wait that have not been answered.
-const REQUESTS: &str = "roster-requests";
+pub(super) const REQUESTS: &str = "roster-requests";
 /// Groups of one contact.
 const GROUPS: usize = 20;
 /// Characters of a contact's name and of a group's.
@@ -84,10 +85,15 @@ impl Contact {
     }
 }
 
+/// All contacts that are kept.
+pub(super) fn read_contacts(items: &[Item]) -> Vec<Contact> {
+    items.iter().filter_map(|item| Contact::read(&item.payload)).collect()
+}
+
 /// The contacts that are in a roster, in an order of their own.
 fn listed(items: &[Item]) -> Vec<Contact> {
-    let mut contacts: Vec<Contact> =
-        items.iter().filter_map(|item| Contact::read(&item.payload)).filter(|c| c.listed).collect();
+    let mut contacts = read_contacts(items);
+    contacts.retain(|c| c.listed);
     contacts.sort_by(|a, b| a.jid.as_str().cmp(b.jid.as_str()));
     contacts
 }
@@ -101,16 +107,23 @@ fn version(contacts: &[Contact]) -> String {
     URL_SAFE_NO_PAD.encode(&digest.finalize()[..18])
 }
 
-impl Session {
-    /// All contacts of this person.
-    pub(crate) async fn contacts(&mut self) -> Vec<Contact> {
-        match self.door.chat.kept_items(self.user(), CONTACTS).await {
-            Ok(items) => items.iter().filter_map(|item| Contact::read(&item.payload)).collect(),
+impl Door {
+    /// All contacts of somebody.
+    pub(crate) async fn contacts_of(&self, user: PrincipalId) -> Vec<Contact> {
+        match self.chat.kept_items(user, CONTACTS).await {
+            Ok(items) => read_contacts(&items),
             Err(error) => {
                 tracing::warn!(%error, "a roster cannot be read now");
                 Vec::new()
             }
         }
+    }
+}
+
+impl Session {
+    /// All contacts of this person.
+    pub(crate) async fn contacts(&mut self) -> Vec<Contact> {
+        self.door.contacts_of(self.user()).await
     }
 
     /// One contact, or one that is nothing yet.
@@ -148,7 +161,7 @@ impl Session {
         for resource in interested {
             let id = format!("roster-{}", uuid::Uuid::new_v4().simple());
             let push = El::new("iq").attr("to", &resource.jid).attr("type", "set").attr("id", id);
-            resource.teller.tell(push.child(query.clone()).to_string().into());
+            resource.tell(push.child(query.clone()).to_string().into());
         }
         Ok(())
     }
@@ -237,8 +250,7 @@ impl Session {
     }
 
     /// Tells this client of requests that have not been answered.
-    pub(crate) async fn tell_requests(&mut self) {
-        let Ok(waiting) = self.door.chat.kept_items(self.user(), REQUESTS).await else { return };
+    pub(crate) fn tell_requests(&mut self, waiting: Vec<Item>) {
         for item in waiting {
             let own = self.bare.clone();
             self.tell(El::new("presence").attr("to", own).attr("from", item.id).attr("type", "subscribe"));

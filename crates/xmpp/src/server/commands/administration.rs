@@ -132,9 +132,9 @@ impl Session {
                         Some(name) => {
                             let found = self.door.resources.named(*user, name);
                             let found = found.ok_or_else(|| {
-                                StanzaError::cancel("item-not-found").because(format!("{jid} is not connected here"))
+                                StanzaError::cancel("item-not-found").because(format!("{jid} is not connected"))
                             })?;
-                            chat.end_connection(&caller, *user, &found.teller).await?;
+                            chat.end_connection(&caller, *user, || found.end()).await?;
                         }
                         None => {
                             chat.end_sign_ins(&caller, *user).await?;
@@ -172,7 +172,7 @@ impl Session {
                     field("signins", "text-single", "Sign-ins of browsers", sign_ins),
                     list(
                         "onlineresources",
-                        "Clients that are connected to this server",
+                        "Clients that are connected",
                         resources.iter().map(|r| r.name.clone()).collect(),
                     ),
                 ]))
