@@ -110,6 +110,7 @@ export const de: Record<keyof typeof en, string> = {
   'outage.unplanned_now': 'Unterbrechung seit {from}: {message}',
   'outage.unplanned_now_until': 'Unterbrechung, voraussichtlich bis {until}: {message}',
   announcement: 'Mitteilung: {text}',
+  'notice.all': 'Hinweise für alle',
   'notice.hide': 'Diesen Hinweis schließen',
   'announce.alert': 'Alarm von {name} in {room}: {text}',
   'announce.message': '{name}: {text}',

@@ -106,6 +106,7 @@ export const en = {
   'outage.unplanned_now': 'Outage since {from}: {message}',
   'outage.unplanned_now_until': 'Outage, expected to be over at {until}: {message}',
   announcement: 'Announcement: {text}',
+  'notice.all': 'Notices for everybody',
   'notice.hide': 'Put this notice away',
   'announce.alert': 'Alert from {name} in {room}: {text}',
   'announce.message': '{name}: {text}',
