@@ -123,14 +123,17 @@ fn main() -> Result<()> {
     // Before there are other threads, which then are where this one is.
     process::pin(&run.generator_cpus, std::process::id())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            done = all(&run) => done,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-            _ = ended.recv() => Err(anyhow::anyhow!("ended")),
-        }
-    })
+    runtime.block_on(all(&run))
+}
+
+/// Waits until somebody wants an end.
+async fn ended() -> Result<()> {
+    let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done?,
+        _ = ended.recv() => {}
+    }
+    Ok(())
 }
 
 async fn all(run: &Run) -> Result<()> {
@@ -140,14 +143,23 @@ async fn all(run: &Run) -> Result<()> {
     let mut versions = BTreeMap::new();
     let wanted = What::ALL.into_iter().filter(|what| run.what.is_empty() || run.what.contains(what));
     let wanted: Vec<What> = wanted.collect();
-    for number in 1..=run.runs {
+    let mut end = std::pin::pin!(ended());
+    'runs: for number in 1..=run.runs {
         // Another one begins each time, so that what changes on the machine does not always meet the same.
         let mut order = run.servers.clone();
         let turn = (number - 1) % order.len().max(1);
         order.rotate_left(turn);
         for kind in order {
             eprintln!("run {number}: {}", kind.name());
-            if let Err(e) = one(kind, &ways, &sizes, &wanted, number, &mut report, &mut versions).await {
+            let done = tokio::select! {
+                done = one(kind, &ways, &sizes, &wanted, number, &mut report, &mut versions) => done,
+                end = &mut end => {
+                    end?;
+                    eprintln!("ended in run {number}; what was measured until then follows");
+                    break 'runs;
+                }
+            };
+            if let Err(e) = done {
                 eprintln!("  {e:#}");
                 report.failed(number, kind.name(), "start", format!("{e:#}"));
             }
