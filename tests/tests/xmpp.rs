@@ -76,6 +76,7 @@ scenarios! {
     hostile {
         before_signing_in,
         acknowledgements_that_cannot_be,
+        a_presence_of_any_size,
         after_signing_in,
     }
     terminal {

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 
-from client import Client, PASSWORD, run
+from client import Client, PASSWORD, error_of, run
 
 STREAM = "http://etherx.jabber.org/streams"
 
@@ -150,6 +150,15 @@ async def before_signing_in(server):
     raw.say(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{wrong}</auth>" * 3)
     assert "<policy-violation " in await raw.end()
     assert (await Client(server, "bo").start()).boundjid.bare == server.jid("bo"), "others are served as before"
+
+
+async def a_presence_of_any_size(server):
+    """What is kept of a client and told to many has a bound; the connection goes on."""
+    ana = await server.client("ana")
+    ana.send_presence(pstatus="x" * 20_000)
+    refused = await ana.until("to be refused", lambda s: s.name == "presence" and s["type"] == "error")
+    assert error_of(refused) == "not-acceptable"
+    assert await ana.ask(None, "<ping xmlns='urn:xmpp:ping'/>") is None
 
 
 async def after_signing_in(server):

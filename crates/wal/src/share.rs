@@ -250,7 +250,8 @@ impl Share {
         // Where nothing is mounted, a folder would take it all the same, and nobody would ever see it.
         self.confirm().await?;
         match create(&self.store, &child(&self.prefix, object), bytes.clone(), &self.calls).await? {
-            Ok(()) => Ok(Put::Created),
+            // It may have been unmounted in between, and then it is in the folder behind it: that is no place where it counts as written.
+            Ok(()) => self.confirm().await.map(|()| Put::Created),
             Err(object_store::Error::AlreadyExists { .. }) => match self.get(object).await? {
                 Some(there) if there == bytes => Ok(Put::SameAlready),
                 Some(_) => Err(ShareError::Conflict { share: self.location.clone(), object: object.to_owned() }),

@@ -4,6 +4,12 @@
 pub(crate) const NICK_CHARS: usize = 128;
 /// Bytes of a message's elements beside its text.
 pub(crate) const ELEMENTS_BYTES: usize = 32 * 1024;
+/// Bytes of what a presence says: it is kept while the client is there, and told to many.
+pub(crate) const PRESENCE_BYTES: usize = 16 * 1024;
+/// Bytes of a stanza for a client at another server of the pool: it takes the way of the pool's signals, which are for short things.
+pub(crate) const STANZA_ELSEWHERE_BYTES: usize = 2 * ELEMENTS_BYTES;
+/// Bytes of it with all that is around it.
+pub(crate) const PARCEL_BYTES: usize = 2 * STANZA_ELSEWHERE_BYTES;
 /// Messages of one connection that are being written.
 pub(crate) const POSTING: usize = 64;
 /// Stanzas that a client has not acknowledged; more, and it is gone.

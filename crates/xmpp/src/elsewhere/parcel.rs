@@ -1,5 +1,7 @@
 //! What the XMPP doors of a pool's servers say to each other.
 
+use crate::limits::STANZA_ELSEWHERE_BYTES;
+use crate::stanza::StanzaError;
 use holdfast_domain::{PrincipalId, RoomId, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -32,6 +34,19 @@ pub(crate) enum Parcel {
     Waiting(PrincipalId),
     /// For somebody who is in a room.
     Occupant { room: RoomId, user: PrincipalId, what: ForOccupant },
+}
+
+impl Parcel {
+    /// Whether it is what servers say of their clients, rather than what a client sends to another: that has a limit.
+    pub(crate) fn is_of_the_servers(&self) -> bool {
+        matches!(self, Parcel::Client(_) | Parcel::Clients { .. } | Parcel::Common(..))
+    }
+}
+
+/// The answer to a client that sends too much to one at another server.
+pub(crate) fn too_large_for_elsewhere() -> StanzaError {
+    let why = format!("a client at another server gets stanzas of at most {STANZA_ELSEWHERE_BYTES} bytes");
+    StanzaError::modify("not-acceptable").because(why)
 }
 
 /// Which client is meant.

@@ -1,6 +1,7 @@
 //! The way to the other servers of the pool.
 
 use super::parcel::Parcel;
+use crate::limits::PARCEL_BYTES;
 use holdfast_chat::Chat;
 use holdfast_domain::PrincipalId;
 use std::collections::BTreeSet;
@@ -27,12 +28,13 @@ impl Post {
         self.chat.is_some()
     }
 
-    /// Sends something. It arrives soon and in order, or not at all.
+    /// Sends something. It arrives soon and in order, or not at all; what a client wants sent does not if it is larger than [`PARCEL_BYTES`].
     pub(crate) fn send(&self, parcel: &Parcel) {
         let Some(chat) = &self.chat else { return };
         // Texts and numbers only: this does not fail.
-        if let Ok(text) = serde_json::to_string(parcel) {
-            chat.carry(&text);
+        match serde_json::to_string(parcel) {
+            Ok(text) if text.len() <= PARCEL_BYTES || parcel.is_of_the_servers() => chat.carry(&text),
+            _ => tracing::debug!("something was too large for a client at another server, and is not sent there"),
         }
     }
 

@@ -3,6 +3,8 @@
 
 use super::presence::occupant_id;
 use crate::addresses::Target;
+use crate::elsewhere::parcel::too_large_for_elsewhere;
+use crate::limits::STANZA_ELSEWHERE_BYTES;
 use crate::ns;
 use crate::session::Session;
 use crate::stanza::StanzaError;
@@ -168,6 +170,9 @@ impl Session {
             return self.refuse("message", element, &StanzaError::cancel("item-not-found").because(why));
         }
         let content: String = element.children().map(|c| text_within(ns::CLIENT, c)).collect();
+        if elsewhere.is_some() && content.len() > STANZA_ELSEWHERE_BYTES {
+            return self.refuse("message", element, &too_large_for_elsewhere());
+        }
         let x = if element.has_child("x", ns::MUC_USER) { None } else { Some(El::of(ns::MUC_USER, "x")) };
         let message = |to: Option<&str>, as_nick: &str| {
             El::new("message")

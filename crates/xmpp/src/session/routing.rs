@@ -2,6 +2,9 @@
 
 use super::Session;
 use crate::addresses::Target;
+use crate::elsewhere::parcel::too_large_for_elsewhere;
+use crate::limits::{PRESENCE_BYTES, STANZA_ELSEWHERE_BYTES};
+use crate::muc::entering::content;
 use crate::ns;
 use crate::stanza::{Iq, StanzaError};
 use crate::stream::transport::Out;
@@ -56,6 +59,10 @@ impl Session {
     /// A presence.
     pub(super) async fn presence(&mut self, element: &Element) {
         let kind = element.attr("type");
+        if content(element).len() > PRESENCE_BYTES {
+            let why = format!("a presence has at most {PRESENCE_BYTES} bytes");
+            return self.refuse("presence", element, &StanzaError::modify("not-acceptable").because(why));
+        }
         if element.attr("to").is_none() {
             return match kind {
                 None => self.available(element).await,
@@ -143,8 +150,11 @@ impl Session {
                 match self.door.resources.named(who, &resource) {
                     Some(found) => {
                         let asks = El::new("iq").attr("to", &found.jid).attr("from", &self.full).attr("type", kind);
-                        found.tell(asks.attr("id", id).raw(&text_of(payload)).to_string().into());
-                        return;
+                        let asks = asks.attr("id", id).raw(&text_of(payload)).to_string();
+                        match found.is_here() || asks.len() <= STANZA_ELSEWHERE_BYTES {
+                            true => return found.tell(asks.into()),
+                            false => Err(too_large_for_elsewhere()),
+                        }
                     }
                     None => Err(StanzaError::unavailable()),
                 }
@@ -227,7 +237,11 @@ impl Session {
         if let Some(seat) = self.door.occupants.named(room, nick).and_then(|o| o.seats.last().cloned()) {
             seat.teller.tell(asks(Some(&seat.jid), &inside.nick).to_string().into());
         } else if let Some(person) = self.door.elsewhere_in(room, nick) {
-            self.door.tell_elsewhere_in(room, person.id, &asks(None, &self.shown), false);
+            let asks = asks(None, &self.shown);
+            if asks.to_string().len() > STANZA_ELSEWHERE_BYTES {
+                return Some(Err(too_large_for_elsewhere()));
+            }
+            self.door.tell_elsewhere_in(room, person.id, &asks, false);
         } else {
             let why = format!("nobody here is `{nick}` over XMPP");
             return Some(Err(StanzaError::cancel("item-not-found").because(why)));
