@@ -2,18 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Api } from './lib/api.mjs';
 import { launch, message, openPage, openRoom, signIn, violations } from './lib/browser.mjs';
-import { Server } from './lib/server.mjs';
+import { desk } from './lib/desk.mjs';
 
 let server, browser, room, page;
 
 before(async () => {
-  server = await Server.make();
-  await server.addUser('ana.ruiz', 'correct horse battery', '--admin');
-  await server.start();
-  const api = await Api.signedIn(server.url, 'ana.ruiz', 'correct horse battery');
-  room = (await api.room((await api.category('Desks')).id, 'bonds')).id;
+  const { api, ...made } = await desk();
+  ({ server, room } = made);
   await api.post(room, 'Good morning');
   browser = await launch();
   page = await openPage(browser);

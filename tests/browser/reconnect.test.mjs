@@ -4,17 +4,13 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Api } from './lib/api.mjs';
 import { composer, launch, message, openPage, openRoom, say, signIn } from './lib/browser.mjs';
-import { Server } from './lib/server.mjs';
+import { desk } from './lib/desk.mjs';
 import { until } from './lib/until.mjs';
 
 let server, browser, page, room;
 
 before(async () => {
-  server = await Server.make();
-  await server.addUser('ana.ruiz', 'correct horse battery', '--admin');
-  await server.start();
-  const api = await Api.signedIn(server.url, 'ana.ruiz', 'correct horse battery');
-  room = (await api.room((await api.category('Desks')).id, 'bonds')).id;
+  ({ server, room } = await desk());
   browser = await launch();
   page = await openPage(browser);
   await signIn(page, server.url, 'ana.ruiz', 'correct horse battery');

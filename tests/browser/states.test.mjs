@@ -5,17 +5,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Api } from './lib/api.mjs';
 import { composer, launch, message, openPage, openRoom, say, signIn, violations } from './lib/browser.mjs';
-import { Server } from './lib/server.mjs';
+import { desk } from './lib/desk.mjs';
 import { until } from './lib/until.mjs';
 
 let server, browser, room;
 
 before(async () => {
-  server = await Server.make();
-  await server.addUser('ana.ruiz', 'correct horse battery', '--admin');
-  await server.start();
-  const api = await Api.signedIn(server.url, 'ana.ruiz', 'correct horse battery');
-  room = (await api.room((await api.category('Desks')).id, 'bonds')).id;
+  const { api, ...made } = await desk();
+  ({ server, room } = made);
   for (let i = 1; i <= 60; i++) await api.post(room, `Line ${i} of what was said before.`);
   browser = await launch();
 });

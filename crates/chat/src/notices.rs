@@ -49,11 +49,9 @@ impl Chat {
 
     /// What users are to know of an outage now: the notice that stands, or that the database is away. Cheap.
     pub fn outage(&self) -> Option<Notice> {
-        let now = self.now();
-        let noticed = self.noticed();
-        let standing = noticed.standing.clone().filter(|notice| !notice.is_over(now));
-        standing.or_else(|| {
-            let since = noticed.away_since.filter(|since| now.millis() - since.millis() > PATIENCE_MS)?;
+        self.standing_notice().or_else(|| {
+            let now = self.now();
+            let since = self.noticed().away_since.filter(|since| now.millis() - since.millis() > PATIENCE_MS)?;
             let message = "The database cannot be written to; nothing can be sent until it is back".to_owned();
             Some(Notice { planned: false, beginning: since, expected_end: None, message, own: true })
         })

@@ -30,7 +30,7 @@ pub enum Carried {
 impl Chat {
     /// Says something to the doors of the other servers, soon and in order; it may be lost, which they are told. Nothing without others.
     pub fn carry(&self, text: &str) {
-        let Some(pooled) = self.inner.pooled.as_ref().filter(|pooled| pooled.joins) else { return };
+        let Some(pooled) = self.taking_part() else { return };
         pooled.teller.tell_all_if_heard(Signal::carried(text));
     }
 

@@ -1,6 +1,6 @@
 //! Gives out what the other servers send, and tells them of the clients here.
 
-use super::parcel::{Client, Common, ForOccupant, Parcel};
+use super::parcel::{Client, Common, Parcel};
 use crate::door::Door;
 use crate::resources::{Resource, State};
 use crate::user::direct::WAITING;
@@ -156,19 +156,7 @@ impl Courier {
             Parcel::All { user, stanza } => self.door.tell_all_here(user, &stanza),
             Parcel::Common(user, what) => self.door.resources.know(user, &what),
             Parcel::Waiting(user) => self.door.give_what_waits(user),
-            Parcel::Occupant { room, user, what } => {
-                for occupant in self.door.occupants.all(room).into_iter().filter(|o| o.user == user) {
-                    match &what {
-                        ForOccupant::Stanza { stanza, all } => {
-                            let last = occupant.seats.len().saturating_sub(1);
-                            for seat in occupant.seats.iter().skip(if *all { 0 } else { last }) {
-                                seat.teller.tell(stanza.clone().into());
-                            }
-                        }
-                        ForOccupant::Kicked { by, reason } => self.door.send_out(room, &occupant, by, reason),
-                    }
-                }
-            }
+            Parcel::Occupant { room, user, what } => self.door.give_to_occupant(room, user, &what),
         }
     }
 

@@ -47,6 +47,20 @@ impl Door {
         self.post.send(&Parcel::Occupant { room, user, what });
     }
 
+    /// Gives somebody who is in a room at this server what another one sent.
+    pub(crate) fn give_to_occupant(&self, room: RoomId, user: PrincipalId, what: &ForOccupant) {
+        for occupant in self.occupants.all(room).iter().filter(|occupant| occupant.user == user) {
+            match what {
+                ForOccupant::Stanza { stanza, all } => {
+                    // The one that spoke of itself last is at the end.
+                    let seats = occupant.seats.iter().rev().take(if *all { usize::MAX } else { 1 });
+                    seats.for_each(|seat| seat.teller.tell(stanza.clone().into()));
+                }
+                ForOccupant::Kicked { by, reason } => self.send_out(room, occupant, by, reason),
+            }
+        }
+    }
+
     /// Sends an occupant out of a room at this server.
     pub(crate) fn send_out(&self, room: RoomId, occupant: &Occupant, by: &str, reason: &str) {
         for seat in &occupant.seats {

@@ -76,17 +76,17 @@ impl Session {
         let priority = priority(element);
         self.resource.change(|state| (state.coming, state.priority) = (true, priority));
         let nodes = [VCARD, BLOCKED, CONTACTS, REQUESTS, WAITING];
-        let [_, blocked, contacts, requests, waiting] = match self.door.chat.kept_in(self.user(), nodes).await {
-            Ok(kept) => {
-                self.know_picture_in(&kept[0]);
-                kept
+        let [contacts, requests, waiting] = match self.door.chat.kept_in(self.user(), nodes).await {
+            Ok([card, blocked, contacts, requests, waiting]) => {
+                self.know_picture_in(&card);
+                self.door.resources.know(self.user(), &blocks(blocked));
+                [contacts, requests, waiting]
             }
             Err(error) => {
                 tracing::warn!(%error, "what somebody's clients keep cannot be read now");
                 Default::default()
             }
         };
-        self.door.resources.know(self.user(), &blocks(blocked));
         let shown = self.with_own_picture(element).await;
         self.note_presence(&shown, priority);
         self.ask_capabilities(element);
