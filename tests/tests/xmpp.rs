@@ -40,6 +40,7 @@ scenarios! {
         invitations,
         subjects,
         whispers,
+        seen_as_they_are,
         a_message_that_is_sent_again_comes_once,
         the_end_of_a_room,
         the_web_and_xmpp_in_one_room,
@@ -171,7 +172,9 @@ fn two_servers_of_a_pool_are_one_and_who_was_on_a_killed_one_goes() {
 fn people_on_two_servers_of_a_pool_talk_as_on_one() {
     let pool = pool();
     let (first, second) = (pool.server(0).xmpp.clone().unwrap(), pool.server(1).xmpp.clone().unwrap());
-    let environment = [("HOLDFAST_SPREAD", second.as_str()), ("HOLDFAST_PASSWORD", PASSWORD)];
+    let web = pool.server(0).address.clone();
+    let environment =
+        [("HOLDFAST_SPREAD", second.as_str()), ("HOLDFAST_HTTP", web.as_str()), ("HOLDFAST_PASSWORD", PASSWORD)];
     for (file, names) in [
         (
             "people",
@@ -187,7 +190,19 @@ fn people_on_two_servers_of_a_pool_talk_as_on_one() {
                 "the_same_client_again",
             ][..],
         ),
-        ("rooms", &["kicks", "a_request_to_speak", "settings_and_lists", "invitations", "whispers"][..]),
+        (
+            "rooms",
+            &[
+                "entering_makes_a_room",
+                "nicks",
+                "kicks",
+                "a_request_to_speak",
+                "settings_and_lists",
+                "invitations",
+                "whispers",
+                "seen_as_they_are",
+            ][..],
+        ),
     ] {
         for name in names {
             play(file, name, &first, &environment, |_| {}).unwrap_or_else(|said| panic!("{said}"));

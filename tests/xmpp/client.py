@@ -1,6 +1,8 @@
 """A client for the tests: slixmpp with what every scenario needs."""
 
 import asyncio
+import contextlib
+import http.cookiejar
 import json
 import os
 import ssl
@@ -9,6 +11,7 @@ import urllib.error
 import urllib.request
 import uuid
 
+import aiohttp
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream import ET
@@ -200,7 +203,8 @@ class Web:
 
     def __init__(self, name, address=None):
         self.base = (address or os.environ["HOLDFAST_HTTP"]) + "/api/v1"
-        self.cookies = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        self.jar = http.cookiejar.CookieJar()
+        self.cookies = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
         self.ask("POST", "/session", {"name": name, "password": PASSWORD})
 
     def ask(self, method, path, body=None):
@@ -213,6 +217,16 @@ class Web:
             error.msg += f": {error.read().decode()}"
             raise
         return json.loads(text) if text else None
+
+    @contextlib.asynccontextmanager
+    async def inside(self, number):
+        """Is in a room by its number, as a browser is."""
+        cookie = "; ".join(f"{one.name}={one.value}" for one in self.jar)
+        async with aiohttp.ClientSession() as session, session.ws_connect(self.base + "/live", headers={"cookie": cookie}) as live:
+            await live.send_json({"type": "join", "rooms": [{"room": number}]})
+            while (await live.receive_json(timeout=PATIENCE))["type"] != "joined":
+                pass
+            yield
 
 
 def codes(stanza):

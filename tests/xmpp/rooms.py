@@ -299,7 +299,9 @@ async def a_request_to_speak(server):
     answer.xml.append(ET.fromstring("<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field>"
                                     f"<field var='muc#jid'><value>{fields['muc#jid']}</value></field><field var='muc#request_allow'><value>1</value></field></x>"))
     answer.send()
-    await bo.until("to have a voice", lambda s: s.name == "presence" and s["from"] == f"{room}/bo" and item(s).get("role") == "participant")
+    has_a_voice = lambda s: s.name == "presence" and s["from"] == f"{room}/bo" and item(s).get("role") == "participant"
+    await bo.until("to have a voice", has_a_voice)
+    await ana.until("that he has one", has_a_voice)
 
 
 async def invitations(server):
@@ -380,6 +382,93 @@ async def a_message_that_is_sent_again_comes_once(server):
     await other.say(room, "one", id="1")
     page, _ = await archived(bo, room)
     assert [b for _, b, _ in page] == ["once", "after", "one", "one"], [b for _, b, _ in page]
+
+
+async def seen_as_they_are(server):
+    """Whoever is in a room is seen there under his nick and as his client says, and it is told how he goes."""
+    ana, bo, cleo = await server.client("ana"), await server.client("bo"), await server.client("cleo")
+    dora = await server.client("dora")
+    room = a_room(server, "seen")
+    admin = "http://jabber.org/protocol/muc#admin"
+    is_at = lambda nick, kind: lambda s: s.name == "presence" and s["from"] == f"{room}/{nick}" and s["type"] == kind
+    first = "Ana the First"
+    await ana.join(room, first)
+    caps = ET.Element("{http://jabber.org/protocol/caps}c", {"hash": "sha-1", "node": "urn:test", "ver": "AAAA"})
+    says = ana.make_presence(pto=f"{room}/{first}", pshow="away", pstatus="tea")
+    says.append(caps)
+    says.send()
+    await ana.until("her own presence", is_at(first, "away"))
+    await server.settle()
+    # Somebody who comes sees that, and what it says later.
+    await bo.join(room, "Bobo")
+    seen = await bo.until("ana as she is", is_at(first, "away"))
+    assert seen["status"] == "tea" and item(seen).get("jid") == ana.boundjid.full, seen
+    assert seen.xml.find("{http://jabber.org/protocol/caps}c").get("node") == "urn:test", seen
+    await cleo.join(room, "cleo")
+    came = await ana.until("bo under his nick", is_at("Bobo", "available"))
+    assert item(came).get("jid") == bo.boundjid.full, came
+    bo.send_presence(pto=f"{room}/Bobo", pshow="dnd", pstatus="busy")
+    seen = await ana.until("that bo is busy", is_at("Bobo", "dnd"))
+    assert seen["status"] == "busy", seen
+    bo.send_presence(pto=f"{room}/Robert", pshow="dnd")
+    gone = await ana.until("his old nick to go", is_at("Bobo", "unavailable"))
+    assert "303" in codes(gone) and item(gone).get("nick") == "Robert", gone
+    await ana.until("his new nick", is_at("Robert", "dnd"))
+    await ana.never("bo twice", lambda s: s.name == "presence" and s["from"] in (f"{room}/bo", f"{room}/Bobo"), moment=0.1)
+    # A nick is somebody's at all servers.
+    assert error_of(await dora.join(room, first.upper())) == "conflict"
+    # What clients ask each other, and whispers, go by nick.
+    typing = bo.make_message(mto=room, mtype="groupchat")
+    ET.SubElement(typing.xml, "{http://jabber.org/protocol/chatstates}composing")
+    typing.send()
+    await ana.until("that bo types", lambda s: s["from"] == f"{room}/Robert" and s.xml.find("{http://jabber.org/protocol/chatstates}composing") is not None)
+    ana.make_message(mto=f"{room}/Robert", mbody="psst", mtype="chat").send()
+    got = await bo.until("a whisper", lambda s: s["body"] == "psst")
+    assert got["from"] == f"{room}/{first}", got
+    # Those who have a role are listed, wherever they are.
+    named = lambda query: sorted(i.get("nick") for i in query)
+    moderators = await bo.ask(room, f"<query xmlns='{admin}'><item role='moderator'/></query>")
+    assert named(moderators) == [first], named(moderators)
+    # Somebody who is there by the web alone stands among them, and hears no whisper: that is said, though he has a client that is not there.
+    web = Web("dora")
+    number = web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+    async with web.inside(number):
+        await ana.until("dora, who is there by the web", is_at("dora", "available"))
+        participants = await ana.ask(room, f"<query xmlns='{admin}'><item role='participant'/></query>")
+        assert named(participants) == ["Robert", "cleo", "dora"], named(participants)
+        ana.make_message(mto=f"{room}/dora", mbody="lost", mtype="chat").send()
+        refused = await ana.until("to be refused", lambda s: s.name == "message" and s["type"] == "error")
+        assert error_of(refused) == "item-not-found"
+        kick = "<query xmlns='http://jabber.org/protocol/muc#admin'><item nick='{}' role='none'><reason>enough</reason></item></query>"
+        assert await ana.refused(room, kick.format("dora"), "set") == "not-allowed"
+        # With a client under her own name as well she is one occupant, and stays when that goes.
+        await dora.join(room, "dora")
+        dora.send_presence(pto=f"{room}/dora", pshow="xa")
+        await ana.until("dora's client", is_at("dora", "xa"))
+        await dora.stop()
+        await ana.until("dora without it", is_at("dora", "available"))
+    await ana.until("dora to go", is_at("dora", "unavailable"))
+    # How they go: with a word, sent out, put out.
+    bo.make_presence(pto=f"{room}/Robert", ptype="unavailable", pstatus="off to bed").send()
+    for one in (ana, cleo):
+        gone = await one.until("bo to go", is_at("Robert", "unavailable"))
+        assert gone["status"] == "off to bed" and not codes(gone), gone
+    await bo.join(room, "Bobo")
+    await ana.ask(room, kick.format("cleo"), "set")
+    for one in (ana, bo):
+        gone = await one.until("cleo to be sent out", is_at("cleo", "unavailable"))
+        is_item = item(gone)
+        assert "307" in codes(gone) and is_item.find(f"{MUC_USER}reason").text == "enough", gone
+        assert is_item.find(f"{MUC_USER}actor").get("nick") == first, gone
+    await cleo.join(room, "cleo")
+    await ana.ask(room, f"<query xmlns='{admin}'><item affiliation='member' jid='{server.jid('cleo')}'/></query>", "set")
+    await ana.ask(room, "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+                        "<value>http://jabber.org/protocol/muc#roomconfig</value></field><field var='muc#roomconfig_membersonly'><value>1</value></field></x></query>", "set")
+    for one in (ana, cleo):
+        await one.until("bo to be put out", lambda s: is_at("Bobo", "unavailable")(s) and "322" in codes(s))
+    # Whose client is lost is gone for all.
+    await cleo.stop()
+    await ana.until("cleo to go", is_at("cleo", "unavailable"))
 
 
 async def the_end_of_a_room(server):

@@ -10,7 +10,7 @@ mod elsewhere;
 use crate::caller::{Caller, Means};
 use crate::event::{Bye, Event, Roster, Shared, Wire};
 use crate::outbox::Outbox;
-use crate::pool::signal::Signal;
+use crate::pool::signal::{How, Signal};
 use crate::pool::tell::Teller;
 use crate::view::{EntryView, Person};
 use holdfast_domain::roster::is_limited;
@@ -52,6 +52,8 @@ struct Present {
     over_xmpp: usize,
     /// On how many other servers.
     elsewhere: usize,
+    /// On how many of them by XMPP alone.
+    elsewhere_over_xmpp: usize,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +63,7 @@ struct State {
     by_user: HashMap<PrincipalId, HashSet<u64>>,
     rooms: HashMap<RoomId, LiveRoom>,
     /// Who is in which room on the other servers, by their runs.
-    elsewhere: HashMap<Uuid, HashMap<RoomId, BTreeSet<PrincipalId>>>,
+    elsewhere: HashMap<Uuid, HashMap<RoomId, BTreeMap<PrincipalId, How>>>,
     /// The last entry of each log that was handed out.
     published: HashMap<RoomId, Seq>,
     /// The epoch under which they were read; 0 where there is no pool.
@@ -174,19 +176,17 @@ impl Hub {
             return Ok(());
         }
         let present = live.present(person);
-        let plain = present.plain();
+        let (plain, how) = (present.plain(), present.how_here());
         present.here += 1;
         present.over_xmpp += usize::from(connection.wire == Wire::Xmpp);
-        let (here, elsewhere) = (present.here, present.elsewhere);
         let comes = plain == 0 && present.plain() > 0;
+        let first = present.here == 1 && present.elsewhere == 0;
+        self.tell_how(room, person.id, how, present.how_here());
         if comes {
             live.tell_others(room, vec![person.clone()], Vec::new());
         }
-        if here == 1 {
-            self.tell_others(vec![(room, person.id)], Vec::new());
-            if elsewhere == 0 {
-                self.tell_presence(room, live, vec![person.clone()], Vec::new(), Some(connection.id));
-            }
+        if first {
+            self.tell_presence(room, live, vec![person.clone()], Vec::new(), Some(connection.id));
         }
         if let Some(event) = told.and_then(|told| live.since(room, told)) {
             connection.outbox.push(&Shared::new(event));
@@ -206,16 +206,14 @@ impl Hub {
         }
         let user = connection.caller.user;
         if let Some(present) = live.people.get_mut(&user) {
-            let plain = present.plain();
+            let (plain, how) = (present.plain(), present.how_here());
             present.here -= 1;
             present.over_xmpp -= usize::from(connection.wire == Wire::Xmpp);
-            let (goes, gone_here) = (plain > 0 && present.plain() == 0, present.here == 0);
+            let goes = plain > 0 && present.plain() == 0;
             let person = present.person.clone();
+            self.tell_how(room, user, how, present.how_here());
             if goes {
                 live.tell_others(room, Vec::new(), vec![person]);
-            }
-            if gone_here {
-                self.tell_others(Vec::new(), vec![(room, user)]);
             }
             if let Some(person) = live.gone(user) {
                 self.tell_presence(room, live, Vec::new(), vec![person], None);
@@ -226,9 +224,10 @@ impl Hub {
         }
     }
 
-    fn tell_others(&self, came: Vec<(RoomId, PrincipalId)>, went: Vec<(RoomId, PrincipalId)>) {
-        if let Some(teller) = &self.teller {
-            teller.tell_if_heard(Signal::Presence { came, went });
+    /// Tells the other servers how somebody is in a room here now, if he was so otherwise before.
+    fn tell_how(&self, room: RoomId, user: PrincipalId, before: Option<How>, now: Option<How>) {
+        if let Some(teller) = self.teller.as_ref().filter(|_| before != now) {
+            teller.tell_if_heard(Signal::presence(room, user, now));
         }
     }
 
@@ -262,7 +261,7 @@ impl Hub {
         self.lock().rooms.get(&room).map_or_else(Roster::default, LiveRoom::roster)
     }
 
-    /// Who is in a room by other doors than XMPP, or on other servers; nobody if the room is too large for a roster.
+    /// Who is in a room by other doors than XMPP, here or on other servers; nobody if the room is too large for a roster.
     pub(crate) fn others(&self, room: RoomId) -> Vec<Person> {
         let state = self.lock();
         let Some(live) = state.rooms.get(&room).filter(|live| !live.limited) else { return Vec::new() };
@@ -294,7 +293,7 @@ impl Hub {
     /// Who is connected to this server, or in a room on another.
     pub(crate) fn online(&self) -> BTreeSet<PrincipalId> {
         let state = self.lock();
-        let elsewhere = state.elsewhere.values().flat_map(HashMap::values).flatten();
+        let elsewhere = state.elsewhere.values().flat_map(HashMap::values).flat_map(BTreeMap::keys);
         state.by_user.keys().chain(elsewhere).copied().filter(|user| *user != PrincipalId::SYSTEM).collect()
     }
 
@@ -461,7 +460,13 @@ impl Hub {
 impl Present {
     /// By how many connections whose door does not tell of him itself; another server counts as one.
     fn plain(&self) -> usize {
-        self.here - self.over_xmpp + self.elsewhere
+        self.here - self.over_xmpp + self.elsewhere - self.elsewhere_over_xmpp
+    }
+
+    /// How he is in the room on this server, if he is.
+    fn how_here(&self) -> Option<How> {
+        let how = if self.here == self.over_xmpp { How::OverXmpp } else { How::Plainly };
+        (self.here > 0).then_some(how)
     }
 }
 
@@ -483,6 +488,7 @@ impl LiveRoom {
             here: 0,
             over_xmpp: 0,
             elsewhere: 0,
+            elsewhere_over_xmpp: 0,
         })
     }
 

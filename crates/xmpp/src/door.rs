@@ -105,7 +105,7 @@ impl Door {
             options,
             domains,
             resources: Resources::default(),
-            occupants: Occupants::default(),
+            occupants: Occupants::new(Arc::clone(&post)),
             parked: Parked::default(),
             post,
             tls,

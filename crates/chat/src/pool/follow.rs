@@ -7,7 +7,7 @@
 use super::Pooled;
 use super::carry::Carried;
 use super::peers::Told;
-use super::signal::{self, By, Signal};
+use super::signal::{self, By, How, Signal, There};
 use crate::caller::Means;
 use crate::error::ChatError;
 use crate::event::{Bye, Event};
@@ -149,15 +149,15 @@ impl Chat {
         if told.missed {
             missed(pooled);
         }
-        let mut places: Vec<(RoomId, PrincipalId)> = told.whole.iter().flatten().copied().collect();
+        let mut places: Vec<(RoomId, PrincipalId)> = told.whole.iter().flatten().map(|t| (t.room, t.user)).collect();
         for told in &told.signals {
-            if let Signal::Presence { came, .. } = told {
-                places.extend(came);
+            if let Signal::Presence { came, over_xmpp, .. } = told {
+                places.extend(came.iter().chain(over_xmpp));
             }
         }
         let people = self.people_at(&places).await;
-        let known = |list: Vec<(RoomId, PrincipalId)>| -> Vec<(RoomId, Person)> {
-            let known = |(room, user)| Some((room, people.get(&user)?.clone()));
+        let known = |list: Vec<There>| -> Vec<(RoomId, Person, How)> {
+            let known = |There { room, user, how }| Some((room, people.get(&user)?.clone(), how));
             list.into_iter().filter_map(known).collect()
         };
         if let Some(whole) = told.whole {
@@ -165,7 +165,9 @@ impl Chat {
         }
         for told in told.signals {
             match told {
-                Signal::Presence { came, went } => self.hub().elsewhere(run, known(came), &went),
+                Signal::Presence { came, over_xmpp, went } => {
+                    self.hub().elsewhere(run, known(There::all(&came, &over_xmpp)), &went);
+                }
                 Signal::Gone => {
                     self.hub().all_elsewhere(run, Vec::new());
                     pooled.peers().forget(run);

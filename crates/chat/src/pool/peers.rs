@@ -1,7 +1,6 @@
 //! What is known of the other servers by what they tell: whether something of it was missed, and their presence while it comes in pieces.
 
-use super::signal::Signal;
-use holdfast_domain::{PrincipalId, RoomId};
+use super::signal::{Signal, There};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,7 +19,7 @@ struct Peer {
     next: u64,
     since: Instant,
     /// The pieces of its presence that have come so far.
-    pieces: Option<Vec<(RoomId, PrincipalId)>>,
+    pieces: Option<Vec<There>>,
     /// The pieces of what one of its doors says; `None` while the rest of something is passed over of which a piece was missed.
     carried: Option<String>,
 }
@@ -31,7 +30,7 @@ pub(crate) struct Told {
     /// Whether something of that server was missed before it.
     pub(crate) missed: bool,
     /// The whole presence of that server, if the message completed it.
-    pub(crate) whole: Option<Vec<(RoomId, PrincipalId)>>,
+    pub(crate) whole: Option<Vec<There>>,
     /// What is to be done after that, in this order.
     pub(crate) signals: Vec<Signal>,
 }
@@ -49,12 +48,12 @@ impl Peers {
         }
         for signal in signals {
             match signal {
-                Signal::Whole { first, last, present } => {
+                Signal::Whole { first, last, present, over_xmpp } => {
                     if first {
                         peer.pieces = Some(Vec::new());
                     }
                     if let Some(pieces) = &mut peer.pieces {
-                        pieces.extend(present);
+                        pieces.extend(There::all(&present, &over_xmpp));
                     }
                     if last && let Some(pieces) = peer.pieces.take() {
                         told.whole = Some(pieces);
@@ -103,11 +102,12 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdfast_domain::{PrincipalId, RoomId};
 
     const RUN: Uuid = Uuid::from_u128(1);
 
     fn whole(first: bool, last: bool, user: i64) -> Signal {
-        Signal::Whole { first, last, present: vec![(RoomId(1), PrincipalId(user))] }
+        Signal::Whole { first, last, present: vec![(RoomId(1), PrincipalId(user))], over_xmpp: Vec::new() }
     }
 
     #[tokio::test]

@@ -12,6 +12,23 @@ const LIST: usize = 150;
 /// Bytes of a carried text in one signal at most, as it is written: it fits into a message with all that is around it.
 const CARRIED_BYTES: usize = MOST_SIGNAL_BYTES - 100;
 
+/// How somebody is in a room on a server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum How {
+    /// By XMPP alone, whose door tells the others' of him itself.
+    OverXmpp,
+    /// By another door, at least.
+    Plainly,
+}
+
+/// Somebody in a room on a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct There {
+    pub(crate) room: RoomId,
+    pub(crate) user: PrincipalId,
+    pub(crate) how: How,
+}
+
 /// Something that one server tells the others.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -22,11 +39,14 @@ pub(crate) enum Signal {
     Gone,
     /// The list of active servers was changed.
     Active,
-    /// Who came into rooms on this server, and who is in them no longer.
+    /// Who came into rooms on this server, or is in them otherwise than before, and who is in them no longer.
     #[serde(rename = "p")]
     Presence {
         #[serde(rename = "i", default, skip_serializing_if = "Vec::is_empty")]
         came: Vec<(RoomId, PrincipalId)>,
+        /// Those who are there by XMPP alone.
+        #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
+        over_xmpp: Vec<(RoomId, PrincipalId)>,
         #[serde(rename = "o", default, skip_serializing_if = "Vec::is_empty")]
         went: Vec<(RoomId, PrincipalId)>,
     },
@@ -39,6 +59,9 @@ pub(crate) enum Signal {
         last: bool,
         #[serde(rename = "i")]
         present: Vec<(RoomId, PrincipalId)>,
+        /// Those who are there by XMPP alone.
+        #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
+        over_xmpp: Vec<(RoomId, PrincipalId)>,
     },
     /// People are writing.
     #[serde(rename = "t")]
@@ -76,7 +99,7 @@ pub(crate) struct Gathered {
     active: bool,
     /// Whether everything is to be told.
     pub(crate) whole: bool,
-    presence: BTreeMap<(RoomId, PrincipalId), bool>,
+    presence: BTreeMap<(RoomId, PrincipalId), Option<How>>,
     typing: BTreeSet<(RoomId, PrincipalId)>,
     reads: BTreeMap<(PrincipalId, RoomId), (Seq, i64, i64)>,
     rooms: BTreeSet<PrincipalId>,
@@ -90,9 +113,10 @@ impl Gathered {
         match signal {
             Signal::Hello => self.hello = true,
             Signal::Active => self.active = true,
-            Signal::Presence { came, went } => {
-                self.presence.extend(came.into_iter().map(|at| (at, true)));
-                self.presence.extend(went.into_iter().map(|at| (at, false)));
+            Signal::Presence { came, over_xmpp, went } => {
+                self.presence.extend(came.into_iter().map(|at| (at, Some(How::Plainly))));
+                self.presence.extend(over_xmpp.into_iter().map(|at| (at, Some(How::OverXmpp))));
+                self.presence.extend(went.into_iter().map(|at| (at, None)));
             }
             Signal::Typing(people) => self.typing.extend(people),
             Signal::Read(user, room, seq, unread, mentions) => {
@@ -121,7 +145,7 @@ impl Gathered {
     }
 
     /// The messages to tell. `present`: everybody who is in a room here now, if that is to be told; the changes gathered here are in it.
-    pub(crate) fn messages(self, present: Option<Vec<(RoomId, PrincipalId)>>) -> Vec<String> {
+    pub(crate) fn messages(self, present: Option<Vec<There>>) -> Vec<String> {
         let mut signals = Vec::new();
         if self.hello {
             signals.push(Signal::Hello);
@@ -132,11 +156,12 @@ impl Gathered {
         match present {
             Some(present) => signals.extend(whole(&present)),
             None => {
-                let (came, went): (Vec<_>, Vec<_>) = self.presence.into_iter().partition(|(_, there)| *there);
-                let places = |list: Vec<_>| list.into_iter().map(|(at, _)| at).collect::<Vec<_>>();
-                let (came, went) = (places(came), places(went));
-                signals.extend(came.chunks(LIST).map(|c| Signal::Presence { came: c.to_vec(), went: Vec::new() }));
-                signals.extend(went.chunks(LIST).map(|c| Signal::Presence { came: Vec::new(), went: c.to_vec() }));
+                let all: Vec<_> = self.presence.into_iter().collect();
+                for some in all.chunks(LIST) {
+                    let of = |how| some.iter().filter(|(_, is)| *is == how).map(|(at, _)| *at).collect();
+                    let (came, over_xmpp) = (of(Some(How::Plainly)), of(Some(How::OverXmpp)));
+                    signals.push(Signal::Presence { came, over_xmpp, went: of(None) });
+                }
             }
         }
         let lists = |set: BTreeSet<PrincipalId>, of: fn(Vec<PrincipalId>) -> Signal| {
@@ -154,13 +179,16 @@ impl Gathered {
     }
 }
 
-fn whole(present: &[(RoomId, PrincipalId)]) -> Vec<Signal> {
+fn whole(present: &[There]) -> Vec<Signal> {
     let mut chunks: Vec<&[_]> = present.chunks(LIST).collect();
     if chunks.is_empty() {
         chunks.push(&[]);
     }
     let last = chunks.len() - 1;
-    let piece = |(i, chunk): (usize, &[_])| Signal::Whole { first: i == 0, last: i == last, present: chunk.to_vec() };
+    let piece = |(i, chunk): (usize, &[There])| {
+        let of = |how| chunk.iter().filter(|there| there.how == how).map(|there| (there.room, there.user)).collect();
+        Signal::Whole { first: i == 0, last: i == last, present: of(How::Plainly), over_xmpp: of(How::OverXmpp) }
+    };
     chunks.into_iter().enumerate().map(piece).collect()
 }
 
@@ -191,7 +219,24 @@ pub(crate) fn read(message: &str) -> Vec<Signal> {
     signals.into_iter().filter_map(|signal| serde_json::from_value(signal).ok()).collect()
 }
 
+impl There {
+    /// Those of two lists, the second of whom are there by XMPP alone.
+    pub(crate) fn all(plainly: &[(RoomId, PrincipalId)], over_xmpp: &[(RoomId, PrincipalId)]) -> Vec<There> {
+        let of = |list: &[(RoomId, PrincipalId)], how| {
+            list.iter().map(|(room, user)| There { room: *room, user: *user, how }).collect::<Vec<_>>()
+        };
+        [of(plainly, How::Plainly), of(over_xmpp, How::OverXmpp)].concat()
+    }
+}
+
 impl Signal {
+    /// That somebody is in a room so now, or not any more.
+    pub(crate) fn presence(room: RoomId, user: PrincipalId, how: Option<How>) -> Signal {
+        let if_so = |is| if how == is { vec![(room, user)] } else { Vec::new() };
+        let (came, over_xmpp) = (if_so(Some(How::Plainly)), if_so(Some(How::OverXmpp)));
+        Signal::Presence { came, over_xmpp, went: if_so(None) }
+    }
+
     /// What a door says, in as many pieces as it needs.
     pub(crate) fn carried(text: &str) -> Vec<Signal> {
         let mut pieces = Vec::new();
@@ -230,31 +275,39 @@ mod tests {
     #[test]
     fn of_what_changes_often_only_the_latest_is_told() {
         let mut gathered = Gathered::default();
-        for there in [true, false, true] {
-            let list = vec![at(1, 10)];
-            let (came, went) = if there { (list, vec![]) } else { (vec![], list) };
-            gathered.add(Signal::Presence { came, went });
+        for how in [Some(How::Plainly), None, Some(How::Plainly)] {
+            gathered.add(Signal::presence(RoomId(1), PrincipalId(10), how));
+        }
+        for how in [Some(How::Plainly), Some(How::OverXmpp)] {
+            gathered.add(Signal::presence(RoomId(2), PrincipalId(10), how));
         }
         gathered.add(Signal::Typing(vec![at(1, 10)]));
         gathered.add(Signal::Typing(vec![at(1, 10)]));
         gathered.add(Signal::Read(PrincipalId(10), RoomId(1), Seq(4), 1, 0));
         gathered.add(Signal::Read(PrincipalId(10), RoomId(1), Seq(5), 0, 0));
-        assert_eq!(gathered.messages(None), [r#"[{"p":{"i":[[1,10]]}},{"t":[[1,10]]},{"r":[10,1,5,0,0]}]"#]);
+        assert_eq!(
+            gathered.messages(None),
+            [r#"[{"p":{"i":[[1,10]],"x":[[2,10]]}},{"t":[[1,10]]},{"r":[10,1,5,0,0]}]"#]
+        );
     }
 
     #[test]
     fn everything_comes_in_pieces_that_fit_and_says_where_it_begins_and_ends() {
-        let present: Vec<_> = (0..3_000).map(|i| at(i64::from(i32::MAX) + i, i64::MAX - i)).collect();
+        let how = |i| if i % 2 == 0 { How::Plainly } else { How::OverXmpp };
+        let there = |i| There { room: RoomId(i64::from(i32::MAX) + i), user: PrincipalId(i64::MAX - i), how: how(i) };
+        let mut present: Vec<There> = (0..3_000).map(there).collect();
         let gathered = Gathered { whole: true, ..Gathered::default() };
         let messages = gathered.messages(Some(present.clone()));
         assert!(messages.len() > 5 && messages.iter().all(|m| m.len() <= MOST_SIGNAL_BYTES));
         let pieces: Vec<Signal> = messages.iter().flat_map(|m| read(m)).collect();
         let mut heard = Vec::new();
         for (i, piece) in pieces.iter().enumerate() {
-            let Signal::Whole { first, last, present } = piece else { panic!("{piece:?}") };
+            let Signal::Whole { first, last, present, over_xmpp } = piece else { panic!("{piece:?}") };
             assert_eq!((*first, *last), (i == 0, i == pieces.len() - 1));
-            heard.extend(present.iter().copied());
+            heard.extend(There::all(present, over_xmpp));
         }
+        heard.sort_by_key(|there| there.room);
+        present.sort_by_key(|there| there.room);
         assert_eq!(heard, present);
         let nobody = Gathered::default().messages(Some(vec![]));
         assert_eq!(nobody, [r#"[{"w":{"f":true,"l":true,"i":[]}}]"#]);

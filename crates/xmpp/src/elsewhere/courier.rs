@@ -2,11 +2,13 @@
 
 use super::parcel::{Client, Common, Parcel};
 use crate::door::Door;
+use crate::muc::farewell::Farewell;
 use crate::resources::{Resource, State};
+use crate::session::orders::Order;
 use crate::user::direct::WAITING;
 use crate::xml::El;
 use holdfast_chat::pool::carry::Carried;
-use holdfast_domain::PrincipalId;
+use holdfast_domain::{PrincipalId, RoomId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,8 @@ pub(crate) struct Courier {
     clients: HashMap<Uuid, HashMap<u64, Arc<Resource>>>,
     /// Those of a server that were named since the first piece of all its clients.
     named: HashMap<Uuid, HashSet<u64>>,
+    /// The same of their seats in rooms.
+    seated: HashMap<Uuid, HashSet<(u64, RoomId)>>,
     /// When all clients here are to be told of, if that was asked for.
     whole_at: Option<Instant>,
     told_whole: Instant,
@@ -35,8 +39,8 @@ pub(crate) struct Courier {
 pub(crate) fn begin(door: &Door) {
     let (Some(run), Some(carried)) = (door.chat.run(), door.chat.carried()) else { return };
     let told_whole = Instant::now();
-    let (clients, named) = (HashMap::new(), HashMap::new());
-    let courier = Courier { door: door.clone(), run, clients, named, whole_at: None, told_whole };
+    let (clients, named, seated) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let courier = Courier { door: door.clone(), run, clients, named, seated, whole_at: None, told_whole };
     tokio::spawn(courier.go_on(carried));
 }
 
@@ -83,6 +87,7 @@ impl Courier {
         for (i, some) in pieces.into_iter().enumerate() {
             self.door.post.send(&Parcel::Clients { first: i == 0, last: i == end, some: some.to_vec() });
         }
+        self.door.occupants.tell_of_all();
     }
 
     async fn take(&mut self, came: Carried) {
@@ -102,6 +107,9 @@ impl Courier {
             }
             Carried::Gone { run } => {
                 self.named.remove(&run);
+                self.seated.remove(&run);
+                self.unseat_all_but(run, &HashSet::new());
+                self.door.occupants.forget(run);
                 for (_, gone) in self.clients.remove(&run).unwrap_or_default() {
                     self.forget(&gone).await;
                 }
@@ -156,7 +164,40 @@ impl Courier {
             Parcel::All { user, stanza } => self.door.tell_all_here(user, &stanza),
             Parcel::Common(user, what) => self.door.resources.know(user, &what),
             Parcel::Waiting(user) => self.door.give_what_waits(user),
-            Parcel::Occupant { room, user, what } => self.door.give_to_occupant(room, user, &what),
+            Parcel::Seat(seated) => {
+                if let Some(named) = self.seated.get_mut(&run) {
+                    named.insert((seated.key, seated.room));
+                }
+                self.door.seat_elsewhere(run, seated);
+            }
+            Parcel::Unseat { key, room, farewell } => {
+                self.door.unseat_elsewhere(run, key, room, farewell.as_ref());
+            }
+            Parcel::Seats { first, last, some } => {
+                if first {
+                    self.seated.insert(run, HashSet::new());
+                }
+                if let Some(named) = self.seated.get_mut(&run) {
+                    named.extend(some.iter().map(|seated| (seated.key, seated.room)));
+                }
+                some.into_iter().for_each(|seated| self.door.seat_elsewhere(run, seated));
+                if last && let Some(named) = self.seated.remove(&run) {
+                    self.unseat_all_but(run, &named);
+                }
+            }
+            Parcel::Kick { to, room, by, reason } if to.run == self.run => {
+                if let Some(resource) = self.door.resources.keyed(to.user, to.key) {
+                    resource.order(Order::Kicked { room, by, reason });
+                }
+            }
+            Parcel::Kick { .. } => {}
+        }
+    }
+
+    /// Of a server's seats only these are taken.
+    fn unseat_all_but(&self, run: Uuid, taken: &HashSet<(u64, RoomId)>) {
+        for (key, room) in self.door.occupants.all_of(run).difference(taken) {
+            self.door.unseat_elsewhere(run, *key, *room, Some(&Farewell::default()));
         }
     }
 

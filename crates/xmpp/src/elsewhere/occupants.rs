@@ -1,72 +1,94 @@
-//! People who are in a room by another server of the pool. They are known there by the names that they show, whatever nick they chose at
-//! their own server.
+//! Those who are in rooms by other servers of the pool, as this one hears of them: they sit among those who are here, and clients here are told of
+//! their coming and going as of that of others.
 
-use super::parcel::{ForOccupant, Parcel};
+use super::parcel::{Address, Parcel, Seated};
 use crate::door::Door;
-use crate::muc::occupants::Occupant;
+use crate::muc::farewell::Farewell;
+use crate::muc::occupants::{Left, Line, News, Occupant, Seat};
+use crate::muc::presence::Told;
+use crate::muc::standing::{self, Standing};
 use crate::session::orders::Order;
 use crate::xml::El;
 use holdfast_chat::view::Person;
 use holdfast_domain::name::key;
 use holdfast_domain::{PrincipalId, RoomId};
+use uuid::Uuid;
 
 impl Door {
-    /// Who is `nick` in a room: by XMPP here, by the web, or at another server.
+    /// Who is `nick` in a room: by XMPP, or by the web.
     pub(crate) fn person_in(&self, room: RoomId, nick: &str) -> Option<PrincipalId> {
         let seated = self.occupants.named(room, nick).map(|occupant| occupant.user);
         let shown = || self.chat.others_in(room).into_iter().find(|p| key(&p.display_name) == key(nick));
         seated.or_else(|| shown().map(|person| person.id))
     }
 
-    /// Who is shown as `nick` in a room and has clients at other servers.
-    pub(crate) fn elsewhere_in(&self, room: RoomId, nick: &str) -> Option<Person> {
-        self.all_elsewhere_in(room).into_iter().find(|person| key(&person.display_name) == key(nick))
-    }
-
-    /// Those in a room who have clients at other servers.
-    pub(crate) fn all_elsewhere_in(&self, room: RoomId) -> Vec<Person> {
-        if !self.post.goes_anywhere() {
-            return Vec::new();
-        }
-        self.chat.others_in(room).into_iter().filter(|person| self.is_elsewhere(person.id)).collect()
-    }
-
-    fn is_elsewhere(&self, user: PrincipalId) -> bool {
-        self.resources.of(user).iter().any(|resource| !resource.is_here())
-    }
-
-    /// Tells clients of somebody that are in a room by other servers: all, or one of each server.
-    pub(crate) fn tell_elsewhere_in(&self, room: RoomId, user: PrincipalId, stanza: &El, all: bool) {
-        let what = ForOccupant::Stanza { stanza: stanza.to_string(), all };
-        self.post.send(&Parcel::Occupant { room, user, what });
-    }
-
-    /// Sends somebody out of a room at other servers.
-    pub(crate) fn send_out_elsewhere(&self, room: RoomId, user: PrincipalId, by: &str, reason: &str) {
-        let what = ForOccupant::Kicked { by: by.to_owned(), reason: reason.to_owned() };
-        self.post.send(&Parcel::Occupant { room, user, what });
-    }
-
-    /// Gives somebody who is in a room at this server what another one sent.
-    pub(crate) fn give_to_occupant(&self, room: RoomId, user: PrincipalId, what: &ForOccupant) {
-        for occupant in self.occupants.all(room).iter().filter(|occupant| occupant.user == user) {
-            match what {
-                ForOccupant::Stanza { stanza, all } => {
-                    // The one that spoke of itself last is at the end.
-                    let seats = occupant.seats.iter().rev().take(if *all { usize::MAX } else { 1 });
-                    seats.for_each(|seat| seat.teller.tell(stanza.clone().into()));
-                }
-                ForOccupant::Kicked { by, reason } => self.send_out(room, occupant, by, reason),
+    /// Tells a connection in a room something, wherever it is.
+    pub(crate) fn tell_seat(&self, seat: &Seat, stanza: &El) {
+        match &seat.line {
+            Line::Here(_, teller) => teller.tell(stanza.to_string().into()),
+            Line::Elsewhere(to) => {
+                self.post.send(&Parcel::Tell { to: *to, stanza: stanza.to_string(), waits: None });
             }
         }
     }
 
-    /// Sends an occupant out of a room at this server.
+    /// Sends an occupant out of a room.
     pub(crate) fn send_out(&self, room: RoomId, occupant: &Occupant, by: &str, reason: &str) {
+        let (by, reason) = (by.to_owned(), reason.to_owned());
         for seat in &occupant.seats {
-            if let Some(resource) = self.resources.keyed(occupant.user, seat.connection) {
-                resource.order(Order::Kicked { room, by: by.to_owned(), reason: reason.to_owned() });
+            match seat.line {
+                Line::Here(connection, _) => {
+                    if let Some(resource) = self.resources.keyed(occupant.user, connection) {
+                        resource.order(Order::Kicked { room, by: by.clone(), reason: reason.clone() });
+                    }
+                }
+                Line::Elsewhere(to) => {
+                    self.post.send(&Parcel::Kick { to, room, by: by.clone(), reason: reason.clone() });
+                }
             }
+        }
+    }
+
+    /// Another server says that one of its clients sits in a room.
+    pub(crate) fn seat_elsewhere(&self, run: Uuid, seated: Seated) {
+        let Seated { key, user, room, nick, jid, presence, standing: said } = seated;
+        // That server may know of rooms and people of which this one has not heard yet.
+        let (login, address, here) = {
+            let directory = self.chat.directory();
+            let here = standing::of_id(&directory, user, room).unwrap_or(Standing::NOTHING);
+            (Person::of(&directory, user).name, self.domains.of_room_id(&directory, room), here)
+        };
+        let whose = (Address { run, user, key }, jid.clone(), presence.as_str());
+        let Some((occupant, news)) = self.occupants.sit_elsewhere(room, (&nick, &login), user, whose) else { return };
+        let (nick, standing) = (&occupant.nick, said.unwrap_or(here));
+        let told = Told { room: &address, nick, user, id: room, jid: &jid, standing };
+        let tells = match news {
+            News::Came | News::Said => !self.chat.is_crowded(room),
+            News::Nothing => said.is_some() && !self.chat.is_crowded(room),
+            News::Beside => false,
+            News::Renamed(old) => {
+                self.tell_room(room, &Told { nick: &old, ..told }.renamed(nick, &[303]), false);
+                true
+            }
+        };
+        if tells {
+            self.tell_room(room, &told.here(&occupant.presence(), &[]), false);
+        }
+    }
+
+    /// Another server says that one of its clients sits in a room no longer. `farewell`: what those who stay are told, if they are.
+    pub(crate) fn unseat_elsewhere(&self, run: Uuid, key: u64, room: RoomId, farewell: Option<&Farewell>) {
+        let Some(Left { occupant, seat }) = self.occupants.leave_elsewhere(room, run, key) else { return };
+        let Some(farewell) = farewell.filter(|_| occupant.seats.is_empty()) else { return };
+        let (address, standing) = {
+            let directory = self.chat.directory();
+            let standing = standing::of_id(&directory, occupant.user, room).unwrap_or(Standing::NOTHING);
+            (self.domains.of_room_id(&directory, room), standing)
+        };
+        let (nick, user) = (occupant.nick.as_str(), occupant.user);
+        let told = Told { room: &address, nick, user, id: room, jid: &seat.jid, standing };
+        for presence in self.gone(room, &told, farewell) {
+            self.tell_room(room, &presence, false);
         }
     }
 }

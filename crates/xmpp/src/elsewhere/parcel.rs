@@ -1,6 +1,8 @@
 //! What the XMPP doors of a pool's servers say to each other.
 
 use crate::limits::STANZA_ELSEWHERE_BYTES;
+use crate::muc::farewell::Farewell;
+use crate::muc::standing::Standing;
 use crate::stanza::StanzaError;
 use holdfast_domain::{PrincipalId, RoomId, Time};
 use serde::{Deserialize, Serialize};
@@ -32,14 +34,21 @@ pub(crate) enum Parcel {
     Common(PrincipalId, Common),
     /// A message waits for somebody whose client may have come meanwhile.
     Waiting(PrincipalId),
-    /// For somebody who is in a room.
-    Occupant { room: RoomId, user: PrincipalId, what: ForOccupant },
+    /// A client of the server that says so sits in a room, or something about that has changed.
+    Seat(Seated),
+    /// A client of that server, by its number, sits in a room no longer. `farewell`: what those who stay are told, if they are.
+    Unseat { key: u64, room: RoomId, farewell: Option<Farewell> },
+    /// Some of all seats of that server; with the last of them, those that were not named are not taken.
+    Seats { first: bool, last: bool, some: Vec<Seated> },
+    /// A client is to be sent out of a room.
+    Kick { to: Address, room: RoomId, by: String, reason: String },
 }
 
 impl Parcel {
     /// Whether it is what servers say of their clients, rather than what a client sends to another: that has a limit.
     pub(crate) fn is_of_the_servers(&self) -> bool {
-        matches!(self, Parcel::Client(_) | Parcel::Clients { .. } | Parcel::Common(..))
+        let of_clients = matches!(self, Parcel::Client(_) | Parcel::Clients { .. } | Parcel::Common(..));
+        of_clients || matches!(self, Parcel::Seat(_) | Parcel::Unseat { .. } | Parcel::Seats { .. })
     }
 }
 
@@ -111,14 +120,24 @@ pub(crate) enum Common {
     Picture(Option<String>),
 }
 
-/// What an occupant of a room is to get.
+/// A client in a room.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ForOccupant {
-    /// A stanza, for all his clients in the room or for the one that spoke of itself last.
-    Stanza { stanza: String, all: bool },
-    /// He is sent out.
-    Kicked { by: String, reason: String },
+pub(crate) struct Seated {
+    /// Its number at its server.
+    pub(crate) key: u64,
+    /// Whose it is.
+    pub(crate) user: PrincipalId,
+    /// Where.
+    pub(crate) room: RoomId,
+    /// Under which name.
+    pub(crate) nick: String,
+    /// Its full address.
+    pub(crate) jid: String,
+    /// What its presence in the room says.
+    pub(crate) presence: String,
+    /// What he is to the room from now on, if that is to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) standing: Option<Standing>,
 }
 
 #[cfg(test)]
@@ -138,6 +157,15 @@ mod tests {
             seen,
         };
         let (room, user) = (RoomId(4), PrincipalId(10));
+        let seated = Seated {
+            key: 3,
+            user,
+            room,
+            nick: "Ana".into(),
+            jid: "ana@example.com/phone".into(),
+            presence: "<show>away</show>".into(),
+            standing: Some(Standing::NOTHING),
+        };
         let blocks = Common::Blocks(HashSet::from(["boris@example.com".to_owned()]));
         for parcel in [
             Parcel::Client(client.clone()),
@@ -149,8 +177,12 @@ mod tests {
             Parcel::Common(user, blocks),
             Parcel::Common(user, Common::Picture(None)),
             Parcel::Waiting(user),
-            Parcel::Occupant { room, user, what: ForOccupant::Stanza { stanza: "<iq/>".into(), all: false } },
-            Parcel::Occupant { room, user, what: ForOccupant::Kicked { by: "ana".into(), reason: String::new() } },
+            Parcel::Seat(seated.clone()),
+            Parcel::Unseat { key: 3, room, farewell: None },
+            Parcel::Unseat { key: 3, room, farewell: Some(Farewell::default()) },
+            Parcel::Unseat { key: 3, room, farewell: Some(Farewell::kicked("ana", "enough")) },
+            Parcel::Seats { first: true, last: false, some: vec![Seated { standing: None, ..seated }] },
+            Parcel::Kick { to, room, by: "ana".into(), reason: String::new() },
         ] {
             let text = serde_json::to_string(&parcel).unwrap();
             assert_eq!(serde_json::from_str::<Parcel>(&text).unwrap(), parcel, "{text}");

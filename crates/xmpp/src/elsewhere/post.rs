@@ -23,6 +23,12 @@ impl Post {
         Self { chat, changed: Mutex::default(), some_changed: Notify::new() }
     }
 
+    /// Of a server that has none beside it.
+    #[cfg(test)]
+    pub(crate) fn nowhere() -> Self {
+        Self { chat: None, changed: Mutex::default(), some_changed: Notify::new() }
+    }
+
     /// Whether there may be other servers.
     pub(crate) fn goes_anywhere(&self) -> bool {
         self.chat.is_some()

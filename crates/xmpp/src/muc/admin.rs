@@ -1,6 +1,8 @@
 //! Lists and roles of a room (XEP-0045 sections 8 and 9): what its managers change there is changed in the pool's own lists.
 
 use super::standing::{self, Affiliation, Role};
+use crate::elsewhere::parcel::too_large_for_elsewhere;
+use crate::limits::STANZA_ELSEWHERE_BYTES;
 use crate::ns;
 use crate::session::Session;
 use crate::stanza::{Iq, StanzaError};
@@ -61,18 +63,21 @@ impl Session {
         Ok(people.map(item).collect())
     }
 
+    /// Those in the room, by whichever server and door, who have a role there.
     fn with_role(&self, room: RoomId, role: &str) -> Vec<El> {
-        let occupants = self.door.occupants.all(room);
+        let occupants = self.door.occupants.all(room).into_iter().map(|occupant| (occupant.user, occupant.nick));
+        let others = self.door.others_in(room).into_iter().map(|person| (person.id, person.display_name));
+        let there: Vec<(PrincipalId, String)> = occupants.chain(others).collect();
         let directory = self.door.chat.directory();
-        let item = |occupant: super::occupants::Occupant| {
-            let is = standing::of_id(&directory, occupant.user, room)?;
+        let item = |(user, nick): (PrincipalId, String)| {
+            let is = standing::of_id(&directory, user, room)?;
             (is.role.word() == role).then(|| {
                 super::presence::item(is.affiliation, is.role)
-                    .attr("nick", &occupant.nick)
-                    .attr("jid", self.door.domains.of(&directory, occupant.user))
+                    .attr("nick", nick)
+                    .attr("jid", self.door.domains.of(&directory, user))
             })
         };
-        occupants.into_iter().filter_map(item).collect()
+        there.into_iter().filter_map(item).collect()
     }
 
     async fn change_lists(&mut self, room: RoomId, items: &[&Element]) -> Result<(), StanzaError> {
@@ -215,17 +220,14 @@ impl Session {
             }
         }
         for (nick, who, reason) in kicked {
-            if let Some(occupant) = self.door.occupants.named(room, &nick).filter(|o| o.user == who) {
-                self.door.send_out(room, &occupant, &by, &reason);
+            let Some(occupant) = self.door.occupants.named(room, &nick).filter(|o| o.user == who) else {
+                let why = format!("`{nick}` is not in the room over XMPP, and is not sent out of it");
+                return Err(StanzaError::cancel("not-allowed").because(why));
+            };
+            if occupant.is_elsewhere() && reason.len() > STANZA_ELSEWHERE_BYTES {
+                return Err(too_large_for_elsewhere());
             }
-            if let Some(person) = self.door.elsewhere_in(room, &nick).filter(|person| person.id == who) {
-                self.door.send_out_elsewhere(room, who, &by, &reason);
-                // Why he goes is told here at once; that he has gone, when his server says so.
-                let (jid, ..) = self.room_now(room)?;
-                if let Some(presence) = self.door.other_sent_out(room, &jid, &person, &by, &reason) {
-                    self.door.tell_room(room, &presence, false);
-                }
-            }
+            self.door.send_out(room, &occupant, &by, &reason);
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //! what it is about.
 
 use super::entry::{stanzas, subject};
-use super::occupants::{Seat, Taken};
+use super::farewell::Farewell;
+use super::occupants::{Line, Seat, Taken};
 use super::presence::Told;
 use super::standing::{self, Standing};
 use crate::addresses::name_for;
@@ -63,11 +64,11 @@ impl Session {
         // Whoever enters again has perhaps missed that he was still there.
         let again = self.inside.get(&room).map(|inside| inside.nick.clone());
         if let Some(old) = again.filter(|old| key(old) != key(&wanted)) {
-            self.leave_room(room, &old, "", false);
+            self.go(room, &old, &Farewell::default(), false);
         }
         let end = self.live.enter(room).map_err(|error| self.no_entry(room, error))?;
         let (jid, standing, about) = self.room_now(room)?;
-        let (nick, occupant) = match self.sit(room, &wanted, stanza) {
+        let (nick, occupant) = match self.sit(room, &wanted, standing, stanza) {
             Ok(occupant) => (wanted.clone(), occupant),
             Err(Taken) => {
                 if !self.inside.contains_key(&room) {
@@ -87,7 +88,7 @@ impl Session {
             for presence in door.occupants_of(room, &jid, &nick) {
                 self.tell(presence);
             }
-            for person in door.chat.others_in(room).iter().filter(|p| key(&p.display_name) != key(&nick)) {
+            for person in door.others_in(room).iter().filter(|p| key(&p.display_name) != key(&nick)) {
                 if let Some(presence) = door.other(room, &jid, person, true) {
                     self.tell(presence);
                 }
@@ -129,12 +130,18 @@ impl Session {
 
     /// This connection's seat, with what its presence says.
     pub(crate) fn seat(&self, presence: Arc<str>) -> Seat {
-        Seat { connection: self.key(), jid: self.full.to_string(), presence, teller: self.live.teller() }
+        Seat { line: Line::Here(self.key(), self.live.teller()), jid: self.full.to_string(), presence }
     }
 
-    fn sit(&self, room: RoomId, nick: &str, stanza: &Element) -> Result<super::occupants::Occupant, Taken> {
+    fn sit(
+        &self,
+        room: RoomId,
+        nick: &str,
+        standing: Standing,
+        stanza: &Element,
+    ) -> Result<super::occupants::Occupant, Taken> {
         let seat = self.seat(content(stanza));
-        self.door.occupants.sit(room, nick, self.user(), seat)
+        self.door.occupants.sit(room, nick, (self.user(), standing), seat)
     }
 
     /// A room of the name that its address stands for, in the category for such rooms; and whether it was made by this.

@@ -156,8 +156,8 @@ pub(crate) fn changed(room: &str, codes: &[u16]) -> El {
 }
 
 /// Somebody is writing, by the web (XEP-0085).
-pub(crate) fn typing(room: &str, id: RoomId, person: &Person) -> El {
-    let from = format_args!("{room}/{}", person.display_name).to_string();
+pub(crate) fn typing(room: &str, id: RoomId, person: &Person, nick: &str) -> El {
+    let from = format_args!("{room}/{nick}").to_string();
     El::new("message")
         .attr("from", from)
         .attr("type", "groupchat")

@@ -70,8 +70,8 @@ impl Session {
     pub(crate) fn room_info(&self, room: RoomId) -> Result<El, StanzaError> {
         let chat = &self.door.chat;
         let present = {
-            let here = self.door.occupants.all(room).len();
-            here + chat.others_in(room).len()
+            let occupants = self.door.occupants.len(room);
+            occupants + self.door.others_in(room).len()
         };
         let directory = chat.directory();
         let state = self.allowed(&directory, room, Action::Find)?;

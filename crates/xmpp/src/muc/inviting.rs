@@ -142,12 +142,8 @@ impl Session {
         for occupant in self.door.occupants.all(room).into_iter().filter(|occupant| moderates(occupant.user)) {
             for seat in &occupant.seats {
                 let message = El::new("message").attr("to", &seat.jid).attr("from", &jid).child(asks.clone());
-                seat.teller.tell(message.to_string().into());
+                self.door.tell_seat(seat, &message);
             }
-        }
-        for person in self.door.all_elsewhere_in(room).into_iter().filter(|person| moderates(person.id)) {
-            let message = El::new("message").attr("from", &jid).child(asks.clone());
-            self.door.tell_elsewhere_in(room, person.id, &message, true);
         }
         Ok(())
     }
@@ -163,32 +159,25 @@ impl Session {
             let why = "a message for everybody in the room is sent to the room itself";
             return self.refuse("message", element, &StanzaError::bad(why));
         }
-        let occupant = self.door.occupants.named(room, nick);
-        let elsewhere = self.door.elsewhere_in(room, nick);
-        if occupant.is_none() && elsewhere.is_none() {
+        let Some(occupant) = self.door.occupants.named(room, nick) else {
             let why = format!("nobody here is `{nick}` over XMPP");
             return self.refuse("message", element, &StanzaError::cancel("item-not-found").because(why));
-        }
+        };
         let content: String = element.children().map(|c| text_within(ns::CLIENT, c)).collect();
-        if elsewhere.is_some() && content.len() > STANZA_ELSEWHERE_BYTES {
+        if occupant.is_elsewhere() && content.len() > STANZA_ELSEWHERE_BYTES {
             return self.refuse("message", element, &too_large_for_elsewhere());
         }
         let x = if element.has_child("x", ns::MUC_USER) { None } else { Some(El::of(ns::MUC_USER, "x")) };
-        let message = |to: Option<&str>, as_nick: &str| {
-            El::new("message")
-                .maybe("to", to)
-                .attr("from", format_args!("{}/{as_nick}", inside.jid))
+        for seat in &occupant.seats {
+            let message = El::new("message")
+                .attr("to", &seat.jid)
+                .attr("from", format_args!("{}/{}", inside.jid, inside.nick))
                 .maybe("type", element.attr("type"))
                 .maybe("id", element.attr("id"))
                 .raw(&content)
                 .children(x.clone())
-                .child(occupant_id(room, self.user()))
-        };
-        for seat in occupant.iter().flat_map(|occupant| &occupant.seats) {
-            seat.teller.tell(message(Some(&seat.jid), &inside.nick).to_string().into());
-        }
-        if let Some(person) = elsewhere {
-            self.door.tell_elsewhere_in(room, person.id, &message(None, &self.shown), true);
+                .child(occupant_id(room, self.user()));
+            self.door.tell_seat(seat, &message);
         }
     }
 }

@@ -1,58 +1,40 @@
 //! Going out of a room: by oneself, by force, or because the server stops. And changing nick or presence while inside.
 
 use super::entering::content;
+use super::farewell::Farewell;
 use super::occupants::Taken;
 use super::presence::{Told, item, statuses};
-use super::standing::{self, Role};
+use super::standing::{self, Role, Standing};
 use crate::ns;
 use crate::session::{Inside, Session};
 use crate::stanza::StanzaError;
 use crate::xml::{El, child_text};
 use holdfast_domain::RoomId;
-use holdfast_domain::name::key;
 use minidom::Element;
 
 impl Session {
-    /// Leaves a room and tells those who stay. `said`: what the client says at that; `told`: whether it is told itself.
-    pub(crate) fn leave_room(&mut self, room: RoomId, nick: &str, said: &str, told: bool) {
-        let item = |me: &Told<'_>| match said {
-            "" => me.leaves(),
-            said => me.leaves().field("reason", said),
-        };
-        self.go(room, nick, item, &[], told);
-    }
-
-    /// Goes out of a room, with what is said of it.
-    fn go(&mut self, room: RoomId, nick: &str, item: impl FnOnce(&Told<'_>) -> El, codes: &[u16], told: bool) {
-        let left = self.door.occupants.leave(room, nick, self.key());
+    /// Goes out of a room, and those who stay are told how. `told`: whether the client is told itself.
+    pub(crate) fn go(&mut self, room: RoomId, nick: &str, farewell: &Farewell, told: bool) {
+        let left = self.door.occupants.leave(room, nick, self.key(), Some(farewell));
         self.inside.remove(&room);
         let (jid, standing) = match self.room_now(room) {
             Ok((jid, standing, _)) => (jid, standing),
             Err(_) => {
                 let directory = self.door.chat.directory();
-                let jid = self.door.domains.of_room_id(&directory, room);
-                let nothing = standing::Standing {
-                    affiliation: standing::Affiliation::None,
-                    role: Role::None,
-                    administrator: false,
-                    manager: false,
-                    presenter: false,
-                };
-                (jid, nothing)
+                (self.door.domains.of_room_id(&directory, room), Standing::NOTHING)
             }
         };
         let full = self.full.to_string();
         let me = Told { room: &jid, nick, user: self.user(), id: room, jid: &full, standing };
-        let item = item(&me);
         // Others still see him while he is there by another connection.
         if left.is_some_and(|occupant| occupant.seats.is_empty()) {
-            self.announce(room, &me.gone(item.clone(), codes));
+            for presence in self.door.gone(room, &me, farewell) {
+                self.announce(room, &presence);
+            }
         }
         self.live.leave(room);
         if told {
-            let mut own = vec![110];
-            own.extend_from_slice(codes);
-            self.tell(me.gone(item, &own));
+            self.tell(me.gone(farewell, &[110]));
         }
     }
 
@@ -62,7 +44,7 @@ impl Session {
         let gone = self.door.chat.directory().room(room).is_none();
         if gone {
             let destroy = El::new("destroy").field("reason", reason);
-            self.door.occupants.leave(room, &inside.nick, self.key());
+            self.door.occupants.leave(room, &inside.nick, self.key(), None);
             self.inside.remove(&room);
             self.live.leave(room);
             let full = self.full.to_string();
@@ -75,7 +57,8 @@ impl Session {
                 jid: &full,
                 standing: inside.standing,
             };
-            let x = El::of(ns::MUC_USER, "x").child(me.leaves()).child(destroy).children(statuses(&[110]));
+            let leaves = item(me.standing.affiliation, Role::None).attr("jid", me.jid);
+            let x = El::of(ns::MUC_USER, "x").child(leaves).child(destroy).children(statuses(&[110]));
             let from = format_args!("{jid}/{}", inside.nick).to_string();
             return self.tell(El::new("presence").attr("from", from).attr("type", "unavailable").child(x));
         }
@@ -89,25 +72,21 @@ impl Session {
             _ if inside.standing.affiliation > standing::Affiliation::None => 321,
             _ => 322,
         };
-        let reason = reason.to_owned();
-        let item = |me: &Told<'_>| item(affiliation, Role::None).attr("jid", me.jid).field("reason", reason);
-        self.go(room, &inside.nick, item, &[code], true);
+        self.go(room, &inside.nick, &Farewell::put_out(affiliation, code, reason), true);
     }
 
     /// Is sent out by somebody who moderates the room (XEP-0045 section 8.2).
     pub(crate) fn kicked_out(&mut self, room: RoomId, by: &str, reason: &str) {
         let Some(inside) = self.inside.get(&room).cloned() else { return };
-        let (by, reason) = (by.to_owned(), reason.to_owned());
-        let item = |me: &Told<'_>| me.sent_out(&by, &reason);
-        self.go(room, &inside.nick, item, &[307], true);
+        self.go(room, &inside.nick, &Farewell::kicked(by, reason), true);
     }
 
     /// Leaves all rooms. `stopping`: because the server stops, not the client.
     pub(crate) async fn leave_all(&mut self, stopping: bool) {
-        let codes: &[u16] = if stopping { &[332] } else { &[] };
+        let farewell = Farewell::ended(stopping);
         let inside: Vec<(RoomId, Inside)> = self.inside.drain().collect();
         for (room, inside) in inside {
-            self.go(room, &inside.nick, |me| me.leaves(), codes, stopping);
+            self.go(room, &inside.nick, &farewell, stopping);
         }
     }
 
@@ -124,19 +103,14 @@ impl Session {
         let Ok((jid, standing, _)) = self.room_now(room) else { return };
         let seat = self.seat(content(stanza));
         let full = self.full.to_string();
-        let same = key(&wanted) == key(&inside.nick);
-        if !same && let Err(Taken) = self.door.occupants.sit(room, &wanted, self.user(), seat.clone()) {
+        let names = (inside.nick.as_str(), wanted.as_str());
+        if let Err(Taken) = self.door.occupants.move_over(room, names, (self.user(), standing), seat) {
             let error = StanzaError::cancel("conflict").because(format!("somebody else is `{wanted}` here"));
             return self.refuse_with("presence", stanza, &error, Some(El::of(ns::MUC, "x")));
         }
-        self.door.occupants.leave(room, &inside.nick, self.key());
-        if same {
-            let _ = self.door.occupants.sit(room, &wanted, self.user(), seat);
-        }
         let old = Told { room: &jid, nick: &inside.nick, user: self.user(), id: room, jid: &full, standing };
-        let renamed = item(standing.affiliation, standing.role).attr("jid", &full).attr("nick", &wanted);
-        self.announce(room, &old.gone(renamed.clone(), &[303]));
-        self.tell(old.gone(renamed, &[303, 110]));
+        self.announce(room, &old.renamed(&wanted, &[303]));
+        self.tell(old.renamed(&wanted, &[303, 110]));
         let new = Told { nick: &wanted, ..old };
         let content = content(stanza);
         self.announce(room, &new.here(&content, &[]));
@@ -151,12 +125,15 @@ impl Session {
             Some(stanza) => {
                 let content = content(stanza);
                 let seat = self.seat(content.clone());
-                if self.door.occupants.sit(room, nick, self.user(), seat).is_err() {
+                if self.door.occupants.sit(room, nick, (self.user(), standing), seat).is_err() {
                     return;
                 }
                 content
             }
-            None => self.door.occupants.named(room, nick).map(|o| o.presence()).unwrap_or_else(|| "".into()),
+            None => {
+                self.door.occupants.tell_standing(room, nick, self.key(), standing);
+                self.door.occupants.named(room, nick).map(|o| o.presence()).unwrap_or_else(|| "".into())
+            }
         };
         let full = self.full.to_string();
         let me = Told { room: &jid, nick, user: self.user(), id: room, jid: &full, standing };
@@ -174,7 +151,7 @@ impl Session {
         let inside = room.and_then(|room| Some((room, self.inside.get(&room)?.nick.clone())));
         if let Some((room, nick)) = inside {
             let said = child_text(stanza, "status", ns::CLIENT).unwrap_or_default();
-            self.leave_room(room, &nick, &said, true);
+            self.go(room, &nick, &Farewell::said(&said), true);
         }
     }
 }

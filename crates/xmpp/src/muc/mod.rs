@@ -8,6 +8,7 @@ pub(crate) mod admin;
 pub(crate) mod config;
 pub(crate) mod entering;
 pub(crate) mod entry;
+pub(crate) mod farewell;
 pub(crate) mod info;
 pub(crate) mod inviting;
 pub(crate) mod leaving;

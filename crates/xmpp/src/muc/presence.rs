@@ -1,5 +1,6 @@
 //! Presence of occupants: who comes, who goes, and as what.
 
+use super::farewell::Farewell;
 use super::occupants::Occupant;
 use super::standing::{Affiliation, Role, Standing};
 use crate::door::Door;
@@ -7,6 +8,7 @@ use crate::ns;
 use crate::xml::El;
 use holdfast_chat::event::Wire;
 use holdfast_chat::view::Person;
+use holdfast_domain::name::key;
 use holdfast_domain::{PrincipalId, RoomId};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -35,22 +37,14 @@ impl Told<'_> {
         self.presence(content, El::of(ns::MUC_USER, "x").child(item).children(statuses(codes)))
     }
 
-    /// He goes; `item` says more of it.
-    pub(crate) fn gone(&self, item: El, codes: &[u16]) -> El {
+    /// He is called otherwise from now on (XEP-0045 section 7.6).
+    pub(crate) fn renamed(&self, nick: &str, codes: &[u16]) -> El {
+        let Standing { affiliation, role, .. } = self.standing;
+        let item = item(affiliation, role).attr("jid", self.jid).attr("nick", nick);
         self.presence("", El::of(ns::MUC_USER, "x").child(item).children(statuses(codes))).attr("type", "unavailable")
     }
 
-    /// An item for one who goes by himself.
-    pub(crate) fn leaves(&self) -> El {
-        item(self.standing.affiliation, Role::None).attr("jid", self.jid)
-    }
-
-    /// An item for one who is sent out by an occupant (XEP-0045 section 8.2).
-    pub(crate) fn sent_out(&self, by: &str, reason: &str) -> El {
-        self.leaves().child(El::new("actor").attr("nick", by)).field("reason", reason)
-    }
-
-    fn presence(&self, content: &str, x: El) -> El {
+    pub(super) fn presence(&self, content: &str, x: El) -> El {
         let presence = El::new("presence").attr("from", format_args!("{}/{}", self.room, self.nick)).raw(content);
         let presence = presence.child(x).child(occupant_id(self.id, self.user));
         match hats(self.standing) {
@@ -120,30 +114,32 @@ impl Door {
         occupants.into_iter().filter(|o| o.nick != but).map(told).collect()
     }
 
-    /// The presence of somebody who is in a room otherwise: by the web, or on another server.
+    /// The presence of somebody who is in a room by the web.
     pub(crate) fn other(&self, room: RoomId, jid: &str, person: &Person, comes: bool) -> Option<El> {
-        self.told_of(room, jid, person, |told| match comes {
+        let standing = super::standing::of_id(&self.chat.directory(), person.id, room)?;
+        let (address, nick) = (self.domains.of_person(&person.name), &person.display_name);
+        let told = Told { room: jid, nick, user: person.id, id: room, jid: &address, standing };
+        Some(match comes {
             true => told.here("", &[]),
-            false => told.gone(told.leaves(), &[]),
+            false => told.gone(&Farewell::default(), &[]),
         })
     }
 
-    /// That somebody who is in a room by another server is sent out.
-    pub(crate) fn other_sent_out(
-        &self,
-        room: RoomId,
-        jid: &str,
-        person: &Person,
-        by: &str,
-        reason: &str,
-    ) -> Option<El> {
-        self.told_of(room, jid, person, |told| told.gone(told.sent_out(by, reason), &[307]))
+    /// Those who are in a room by the web and have no client under the name that they show there.
+    pub(crate) fn others_in(&self, room: RoomId) -> Vec<Person> {
+        let others = self.chat.others_in(room).into_iter();
+        others.filter(|person| !self.occupants.sits(room, &person.display_name, person.id)).collect()
     }
 
-    fn told_of(&self, room: RoomId, jid: &str, person: &Person, told: impl FnOnce(&Told<'_>) -> El) -> Option<El> {
-        let standing = super::standing::of_id(&self.chat.directory(), person.id, room)?;
-        let address = self.domains.of_person(&person.name);
-        let nick = &person.display_name;
-        Some(told(&Told { room: jid, nick, user: person.id, id: room, jid: &address, standing }))
+    /// What those who stay in a room are told of an occupant who has gone out of it: nothing of that, unless somebody else had him go, if he is still there by the
+    /// web under the same name.
+    pub(crate) fn gone(&self, room: RoomId, told: &Told<'_>, farewell: &Farewell) -> Vec<El> {
+        let same = |person: &Person| person.id == told.user && key(&person.display_name) == key(told.nick);
+        let still = self.chat.others_in(room).into_iter().find(same);
+        let still = still.and_then(|person| self.other(room, told.room, &person, true));
+        match still {
+            Some(still) if farewell.is_his_own() => vec![still],
+            still => [told.gone(farewell, &[])].into_iter().chain(still).collect(),
+        }
     }
 }

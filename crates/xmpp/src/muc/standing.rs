@@ -6,9 +6,11 @@ use holdfast_chat::ChatError;
 use holdfast_domain::directory::{Directory, RoomState};
 use holdfast_domain::rights::{self, Action};
 use holdfast_domain::{PrincipalId, RoomId};
+use serde::{Deserialize, Serialize};
 
 /// Lasting: what the lists say.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Affiliation {
     /// May not come in at all.
     Outcast,
@@ -33,7 +35,8 @@ impl Affiliation {
 }
 
 /// While in the room: what somebody may do there.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
     /// Is not in the room.
     None,
@@ -58,7 +61,7 @@ impl Role {
 }
 
 /// Both, and what else others see of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Standing {
     pub(crate) affiliation: Affiliation,
     pub(crate) role: Role,
@@ -66,6 +69,17 @@ pub(crate) struct Standing {
     pub(crate) administrator: bool,
     pub(crate) manager: bool,
     pub(crate) presenter: bool,
+}
+
+impl Standing {
+    /// That of somebody who is nothing to a room.
+    pub(crate) const NOTHING: Standing = Standing {
+        affiliation: Affiliation::None,
+        role: Role::None,
+        administrator: false,
+        manager: false,
+        presenter: false,
+    };
 }
 
 /// What `user` is to a room.

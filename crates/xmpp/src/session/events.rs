@@ -31,11 +31,14 @@ impl Session {
                 Event::Presence { room, limited: false, .. } => self.tell_all_who_are_there(*room),
                 Event::Presence { .. } => {}
                 Event::Typing { room, person } => {
-                    // Who writes over XMPP is told of by his own client's words.
-                    let over_xmpp = self.door.occupants.all(*room).iter().any(|o| o.user == person.id);
-                    if let Some(inside) = self.inside.get(room).filter(|_| !self.inactive && !over_xmpp) {
+                    // Who writes over XMPP here is told of by his own client's words.
+                    let (nick, here) = match self.door.occupants.nick_of(*room, person.id) {
+                        Some(sits) => sits,
+                        None => (person.display_name.clone(), false),
+                    };
+                    if let Some(inside) = self.inside.get(room).filter(|_| !self.inactive && !here) {
                         let jid = inside.jid.clone();
-                        let bytes = shared.encoded(Wire::Xmpp, |_| typing(&jid, *room, person).into());
+                        let bytes = shared.encoded(Wire::Xmpp, |_| typing(&jid, *room, person, &nick).into());
                         self.push(Out::Stanza(bytes));
                     }
                 }
@@ -106,7 +109,7 @@ impl Session {
         for presence in door.occupants_of(room, &inside.jid, &inside.nick) {
             self.tell(presence);
         }
-        self.others(room, &door.chat.others_in(room), &[]);
+        self.others(room, &door.others_in(room), &[]);
     }
 
     fn others(&mut self, room: RoomId, came: &[holdfast_chat::view::Person], went: &[holdfast_chat::view::Person]) {
@@ -114,7 +117,7 @@ impl Session {
         let door = self.door.clone();
         for (person, comes) in came.iter().map(|p| (p, true)).chain(went.iter().map(|p| (p, false))) {
             // Somebody who is there over XMPP under the same name is that occupant already, or still.
-            let seated = door.occupants.named(room, &person.display_name).is_some_and(|o| o.user == person.id);
+            let seated = door.occupants.sits(room, &person.display_name, person.id);
             if !seated && let Some(presence) = door.other(room, &inside.jid, person, comes) {
                 self.tell(presence);
             }

@@ -179,7 +179,7 @@ impl Session {
         let content: String = element.children().map(|child| text_within(ns::CLIENT, child)).collect();
         let answer = |to: &str, from: &str| {
             El::new("iq")
-                .maybe("to", Some(to).filter(|to| !to.is_empty()))
+                .attr("to", to)
                 .attr("from", from)
                 .maybe("type", element.attr("type"))
                 .maybe("id", element.attr("id"))
@@ -197,10 +197,7 @@ impl Session {
                 let asker = self.door.occupants.named(room, &nick);
                 if let Some(seat) = asker.and_then(|o| o.seats.last().cloned()) {
                     let from = format!("{}/{}", inside.jid, inside.nick);
-                    seat.teller.tell(answer(&seat.jid, &from).to_string().into());
-                } else if let Some(person) = self.door.elsewhere_in(room, &nick) {
-                    let from = format!("{}/{}", inside.jid, self.shown);
-                    self.door.tell_elsewhere_in(room, person.id, &answer("", &from), false);
+                    self.door.tell_seat(&seat, &answer(&seat.jid, &from));
                 }
             }
             _ => {}
@@ -226,26 +223,20 @@ impl Session {
                 false => Err(StanzaError::cancel("feature-not-implemented")),
             });
         }
-        let asks = |to: Option<&str>, as_nick: &str| {
-            El::new("iq")
-                .maybe("to", to)
-                .attr("from", format_args!("{}/{as_nick}", inside.jid))
-                .maybe("type", element.attr("type"))
-                .attr("id", iq.id)
-                .raw(&text_of(iq.payload))
-        };
-        if let Some(seat) = self.door.occupants.named(room, nick).and_then(|o| o.seats.last().cloned()) {
-            seat.teller.tell(asks(Some(&seat.jid), &inside.nick).to_string().into());
-        } else if let Some(person) = self.door.elsewhere_in(room, nick) {
-            let asks = asks(None, &self.shown);
-            if asks.to_string().len() > STANZA_ELSEWHERE_BYTES {
-                return Some(Err(too_large_for_elsewhere()));
-            }
-            self.door.tell_elsewhere_in(room, person.id, &asks, false);
-        } else {
+        let Some(seat) = self.door.occupants.named(room, nick).and_then(|o| o.seats.last().cloned()) else {
             let why = format!("nobody here is `{nick}` over XMPP");
             return Some(Err(StanzaError::cancel("item-not-found").because(why)));
+        };
+        let asks = El::new("iq")
+            .attr("to", &seat.jid)
+            .attr("from", format_args!("{}/{}", inside.jid, inside.nick))
+            .maybe("type", element.attr("type"))
+            .attr("id", iq.id)
+            .raw(&text_of(iq.payload));
+        if !seat.is_here() && asks.to_string().len() > STANZA_ELSEWHERE_BYTES {
+            return Some(Err(too_large_for_elsewhere()));
         }
+        self.door.tell_seat(&seat, &asks);
         None
     }
 }
