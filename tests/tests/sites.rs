@@ -6,16 +6,19 @@
     reason = "a test that cannot go on has failed, and says what it measured"
 )]
 
+use anyhow::ensure;
 use holdfast_private_buckets::{Azure, S3};
 use holdfast_tests::cli;
-use holdfast_tests::lab::OwnLab;
+use holdfast_tests::lab::{LIMIT as PATIENCE, OwnLab, in_lab, in_sync};
 use holdfast_tests::wait::until;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+/// The pool's database.
+const DATABASE: &str = "mgc";
 /// For a lab to come up or to go, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(170);
 
@@ -135,6 +138,51 @@ fn interrupted_while_it_comes_up_nothing_stays() {
 }
 
 /// As a newcomer does it, command by command.
+/// A switchover has the primary's agent tell users beforehand, and takes that away when it is over; what a person said stays as it is. Each change of what users
+/// are told is noted by the database itself, since it is soon over.
+#[test]
+fn users_are_told_of_a_switchover_before_it_begins_unless_a_person_has_told_them_something() {
+    // What the lab's coming up has said is of no matter here.
+    const NOTE: &str = "DELETE FROM holdfast.item WHERE node = 'notice';
+        CREATE TABLE noted (at bigserial, what text, payload text);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO public.noted (what, payload) VALUES (TG_OP, CASE TG_OP WHEN 'DELETE' THEN OLD.payload ELSE NEW.payload END);
+            RETURN NULL; END $$;
+        CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON holdfast.item FOR EACH ROW EXECUTE FUNCTION note();";
+    const NOTED: &str = "SELECT what || ' ' || payload FROM noted ORDER BY at";
+    const SAY: &str = r#"INSERT INTO holdfast.item (owner, node, id, at, payload, position)
+        VALUES (0, 'notice', 'current', 1, '{"planned":true,"beginning":"2026-05-12T20:00:00Z","message":"New disks","own":false}', 1)"#;
+    in_lab(async |lab| {
+        in_sync(lab, "atl-db-1").await?;
+        lab.sql_in(DATABASE, "atl-db-1", NOTE).await?;
+        lab.holdfast(["switchover"]).await?;
+        in_sync(lab, "atl-db-2").await?;
+        let mut noted = lab.sql_in(DATABASE, "atl-db-2", NOTED).await?;
+        let deadline = Instant::now() + PATIENCE;
+        while !noted.contains("DELETE") && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            noted = lab.sql_in(DATABASE, "atl-db-2", NOTED).await?;
+        }
+        let lines: Vec<&str> = noted.lines().collect();
+        ensure!(lines.len() == 2, "told once, and taken away once: {noted}");
+        ensure!(lines[0].starts_with("INSERT ") && lines[1].starts_with("DELETE "), "{noted}");
+        let told: Value = serde_json::from_str(lines[0].trim_start_matches("INSERT "))?;
+        ensure!(told["own"] == true && told["planned"] == true, "{told}");
+        ensure!(told["expected_end"].as_str() > told["beginning"].as_str(), "{told}");
+        ensure!(told["message"].as_str().is_some_and(|m| m.contains("changes places")), "{told}");
+
+        lab.sql_in(DATABASE, "atl-db-2", SAY).await?;
+        lab.holdfast(["switchover"]).await?;
+        in_sync(lab, "atl-db-1").await?;
+        // Long enough for the end of it to have been told.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let noted = lab.sql_in(DATABASE, "atl-db-1", NOTED).await?;
+        let lines: Vec<&str> = noted.lines().collect();
+        ensure!(lines.len() == 3 && lines[2].contains("New disks"), "nothing but what the person said: {noted}");
+        Ok(())
+    });
+}
+
 #[test]
 fn a_lab_is_brought_up_looked_at_loaded_cut_and_taken_down() {
     let lab = OwnLab::new();

@@ -274,7 +274,7 @@ fn users_are_told_of_an_outage() {
             assert!(notice(&["show"]).ended(0).out.contains("New disks"));
             let backwards =
                 ["set", "--message", "x", "--begins", "2031-05-12T20:00:00Z", "--ends", "2031-05-12T19:00:00Z"];
-            assert!(notice(&backwards).ended(1).err.contains("must lie after the beginning"));
+            assert!(notice(&backwards).ended(1).err.contains("`--ends` must lie after the beginning"));
         }
         _ => drop(notice(&["clear"]).ended(0)),
     })

@@ -89,6 +89,20 @@ pub(crate) fn missing(message: impl Into<String>) -> anyhow::Error {
     Failure::new(Exit::Missing, message).into()
 }
 
+/// The same failure, where the server names a field of the request that is called otherwise on the command line: fields, and what they are called here.
+pub(crate) fn naming(error: anyhow::Error, options: &[(&str, &str)]) -> anyhow::Error {
+    match error.downcast::<Failure>() {
+        Ok(mut failure) => {
+            let field = failure.problem.as_ref().and_then(|problem| problem["field"].as_str());
+            if let Some((field, option)) = options.iter().find(|(name, _)| field == Some(name)) {
+                failure.message = failure.message.replace(&format!("`{field}`"), &format!("`{option}`"));
+            }
+            failure.into()
+        }
+        Err(other) => other,
+    }
+}
+
 /// The exit code of any error: its own, or "unavailable" for what the operating system said.
 pub(crate) fn code_of(error: &anyhow::Error) -> Exit {
     error.chain().find_map(|e| e.downcast_ref::<Failure>()).map_or(Exit::Unavailable, |f| f.exit)

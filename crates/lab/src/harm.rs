@@ -116,9 +116,17 @@ impl Lab {
     /// # Errors
     /// When it does not answer, or says no.
     pub async fn sql(&self, short: &str, sql: &str) -> Result<String> {
+        self.sql_in("postgres", short, sql).await
+    }
+
+    /// The same in a database of it, such as the pool's.
+    ///
+    /// # Errors
+    /// As [`Lab::sql`].
+    pub async fn sql_in(&self, database: &str, short: &str, sql: &str) -> Result<String> {
         let instances = names::instances();
         let (site, name) = instances.iter().find(|(_, name)| name == short).context("there is no such instance")?;
-        self.psql(&((*site).to_owned(), name.clone()), "postgres", sql).await
+        self.psql(&((*site).to_owned(), name.clone()), database, sql).await
     }
 
     /// What an instance's agent says at this moment.

@@ -4,7 +4,7 @@ use super::Context;
 use super::shared::{print_would, would_change};
 use crate::cli::WhatIf;
 use crate::client::{Access, Client, encode};
-use crate::exit::{Exit, missing};
+use crate::exit::{Exit, missing, naming};
 use crate::output::{Column, Output, moment, table, text};
 use anyhow::Result;
 use axum::http::Method;
@@ -128,6 +128,9 @@ pub(crate) struct How {
     what_if: WhatIf,
 }
 
+/// Fields of the API that are options here.
+const OPTIONS: &[(&str, &str)] = &[("message", "--message"), ("beginning", "--begins"), ("expected_end", "--ends")];
+
 const COLUMNS: &[Column] = &[
     // The one that answers is marked.
     ("NAME", |s| if s["this"] == true { format!("{} *", text(s, "name")) } else { text(s, "name") }),
@@ -165,7 +168,8 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
             Verb::Notice(Notice::Set { message, begins, ends, unplanned, what_if }) => {
                 let body = json!({ "message": message, "beginning": begins, "expected_end": ends,
                     "planned": !unplanned, "what_if": what_if.what_if });
-                let answer = client.json(Method::PUT, "/pool/notice", Some(&body)).await?;
+                let answer = client.json(Method::PUT, "/pool/notice", Some(&body)).await;
+                let answer = answer.map_err(|error| naming(error, OPTIONS))?;
                 if what_if.what_if {
                     print_would(out, &answer);
                 } else {

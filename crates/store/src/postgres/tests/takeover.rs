@@ -3,10 +3,12 @@
 use super::{new_database, open};
 use crate::conformance::direct::whisper;
 use crate::conformance::support::*;
+use crate::items::Item;
+use crate::notice::{ID, NODE, Notice, OWNER};
 use crate::pool::{Condition, PoolPhase, Preserved};
-use crate::postgres::takeover::{TakeOver, TakeOverError, active, set_active, set_phase, take_over, tally};
-use crate::{DirectMessages as _, Pool as _, RoomLog as _, StoreError};
-use holdfast_domain::{RoomId, Seq};
+use crate::postgres::takeover::{TakeOver, TakeOverError, active, put_notice, set_active, set_phase, take_over, tally};
+use crate::{DirectMessages as _, Items as _, Pool as _, RoomLog as _, StoreError};
+use holdfast_domain::{RoomId, Seq, Time};
 use holdfast_private_postgres::Postgres;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, NoTls};
@@ -201,4 +203,43 @@ async fn a_standby_is_counted_and_taken_over_after_its_promotion() {
     assert_eq!(store.preserved(vec![(ROOM, 1)]).await.unwrap().1, [Preserved::Through(through)]);
     store.append(vec![draft(ROOM, ANA, say("instead"))]).await.unwrap();
     assert_eq!(faults(&store, ROOM).await, []);
+}
+
+/// What a procedure says goes where every server reads it, in place of what another said; a person's notice stays, whether one is put or taken away.
+#[tokio::test]
+async fn a_procedure_says_what_is_coming_unless_a_person_has_said_something() {
+    let url = new_database().await;
+    let bare = client(&url).await;
+    let notice = |message: &str, own| Notice {
+        planned: true,
+        beginning: Time::from_millis(1_000),
+        expected_end: Some(Time::from_millis(61_000)),
+        message: message.into(),
+        own,
+    };
+    // In a database without tables nobody is told, and nothing fails.
+    put_notice(&bare, Some(&notice("a switchover", true))).await.unwrap();
+    put_notice(&bare, None).await.unwrap();
+
+    let store = open(&url).await;
+    let read = async || {
+        let items = store.items(OWNER, NODE).await.unwrap();
+        assert!(items.len() <= 1, "one stands at a time: {items:?}");
+        items.first().map(|item| (item.id.clone(), item.at.millis(), Notice::read(&item.payload).unwrap()))
+    };
+    let stands = |notice: Notice| Some((ID.to_owned(), 1_000, notice));
+    for said in ["a switchover", "another switchover"] {
+        put_notice(&bare, Some(&notice(said, true))).await.unwrap();
+        assert_eq!(read().await, stands(notice(said, true)));
+    }
+    put_notice(&bare, None).await.unwrap();
+    assert_eq!(read().await, None);
+
+    let persons = notice("New disks", false);
+    let item = Item { id: ID.into(), at: Time::from_millis(1_000), payload: persons.kept() };
+    store.put_items(OWNER, NODE.to_owned(), vec![item], 1).await.unwrap();
+    put_notice(&bare, Some(&notice("a switchover", true))).await.unwrap();
+    assert_eq!(read().await, stands(persons.clone()));
+    put_notice(&bare, None).await.unwrap();
+    assert_eq!(read().await, stands(persons));
 }
