@@ -220,6 +220,18 @@ fn presence_ends_with_its_server_and_what_is_said_meanwhile_waits() {
 }
 
 #[test]
+fn what_is_announced_by_the_command_line_is_heard_at_all_servers() {
+    plays_in(&mut pool(), "what_is_announced", |pool, what| {
+        assert_eq!(what, "announce");
+        let tried = pool.cli(1, &["pool", "announce", "Cake is ready", "--what-if"]).ended(0);
+        assert!(tried.out.contains("Everybody would be told: Cake is ready"), "{}", tried.out);
+        assert!(pool.cli(1, &["pool", "announce", " "]).ended(1).err.contains("`TEXT` must not be empty"));
+        let told = pool.cli(1, &["pool", "announce", "Tea is ready"]).ended(0);
+        assert!(told.out.contains("Everybody who is connected was told"), "{}", told.out);
+    });
+}
+
+#[test]
 fn a_file_of_one_server_is_fetched_at_the_other() {
     let pool = pool();
     let (first, other) = (pool.server(0).xmpp.clone().unwrap(), pool.server(1).address.clone());

@@ -63,6 +63,16 @@ async def presence_of_a_killed_server(server):
     await again.never("anything twice", lambda s: s.name == "message" and s["body"].startswith("said"))
 
 
+async def what_is_announced(server):
+    """The test says something to everybody by the command line of one server."""
+    clients = [await server.client("ana"), await other(server).client("bo")]
+    print("do announce", flush=True)
+    for client in clients:
+        told = await client.until("an announcement", lambda s: s.name == "message" and s["type"] == "headline" and s["body"])
+        assert told["body"] == "Tea is ready" and str(told["from"]) == server.domain, told
+        await client.never("it again, or what was only tried", lambda s: s.name == "message" and s["type"] == "headline" and s["body"])
+
+
 async def a_file_of_one_server(server):
     """A slot of one server is good at the other, and what was uploaded is there for both."""
     base = os.environ["HOLDFAST_HTTP"]

@@ -1,6 +1,7 @@
 //! What administrators say to everybody, and who there is to hear it.
 
 use crate::caller::Caller;
+use crate::change::{Mode, Outcome};
 use crate::error::{ChatError, Result};
 use crate::event::Event;
 use crate::pool::signal::Signal;
@@ -14,17 +15,20 @@ impl Chat {
     ///
     /// # Errors
     /// When the caller is no administrator, or the text is not acceptable.
-    pub async fn announce_to_all(&self, caller: &Caller, text: &str) -> Result<()> {
+    pub async fn announce_to_all(&self, caller: &Caller, text: &str, mode: Mode) -> Result<Outcome<()>> {
         self.allow_admin(caller)?;
         let text = text::message("announcement", text, ANNOUNCEMENT_BYTES)?;
         if text.len() > ANNOUNCEMENT_BYTES {
             let why = format!("has {} bytes; at most {ANNOUNCEMENT_BYTES} are allowed", text.len());
             return Err(ChatError::invalid("announcement", why));
         }
+        if mode == Mode::WhatIf {
+            return Ok(Outcome::Would(vec![format!("Everybody would be told: {text}")]));
+        }
         self.record(caller, "announcement", format!("Everybody was told: {text}")).await?;
         self.signal(Signal::Said(text.clone()));
         self.say_to_all(text);
-        Ok(())
+        Ok(Outcome::Done(()))
     }
 
     /// Tells those who are connected here.

@@ -212,8 +212,15 @@ async fn everybody_is_told_of_outages_and_what_administrators_announce() {
     assert_eq!(later.wait_for("welcome").await["outage"], told);
     root.delete("/api/v1/pool/notice").await;
     assert_eq!(at_ana.wait_for("outage").await["outage"], json!(null));
-    server.chat.announce_to_all(&holdfast_chat::Caller::operator(), "Tea is ready").await.unwrap();
-    assert_eq!(later.wait_for("announcement").await["text"], "Tea is ready");
+    let say = |text: &str| json!({"announcement": text});
+    let announcements = "/api/v1/pool/announcements";
+    ana.post(announcements, say("Tea is ready")).await.refused("forbidden", None);
+    root.post(announcements, say("  ")).await.refused("invalid", Some("announcement"));
+    root.post(announcements, say(&"x".repeat(3_001))).await.refused("invalid", Some("announcement"));
+    let would = root.post(announcements, json!({"announcement": "Cake", "what_if": true})).await.ok();
+    assert_eq!(would["changes"], json!(["Everybody would be told: Cake"]));
+    root.post(announcements, say("Tea is ready")).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(later.wait_for("announcement").await["text"], "Tea is ready", "and of no cake");
     server.stop().await;
 }
 

@@ -25,6 +25,16 @@ pub(crate) enum Verb {
     /// Tell users of an outage that is coming, or that they are in
     #[command(subcommand)]
     Notice(Notice),
+    /// Say something to everybody who is connected now
+    #[command(
+        after_help = "It is said once, by the web and over XMPP, at all servers of the pool, and recorded; who comes later does not hear it. What is to stand for a while is an outage's notice (`holdfast pool notice set`) or a message in a room.\n\nExample:\n  holdfast pool announce \"The new printer is on the second floor\""
+    )]
+    Announce {
+        /// What is said
+        text: String,
+        #[command(flatten)]
+        what_if: WhatIf,
+    },
     /// Forget a server that is gone for good
     #[command(
         after_help = "It must not be on the list of active servers, and have stopped or been silent for 10 s. One that comes back is known again.\n\nExample:\n  holdfast pool forget chat-3 --what-if"
@@ -129,7 +139,8 @@ pub(crate) struct How {
 }
 
 /// Fields of the API that are options here.
-const OPTIONS: &[(&str, &str)] = &[("message", "--message"), ("beginning", "--begins"), ("expected_end", "--ends")];
+const OPTIONS: &[(&str, &str)] =
+    &[("message", "--message"), ("beginning", "--begins"), ("expected_end", "--ends"), ("announcement", "TEXT")];
 
 const COLUMNS: &[Column] = &[
     // The one that answers is marked.
@@ -180,6 +191,17 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
             Verb::Notice(Notice::Clear) => {
                 client.json(Method::DELETE, "/pool/notice", None).await?;
                 out.value(&json!({ "done": true }), |_| "Users are told of no outage any more.".to_owned());
+                Ok(Exit::Done)
+            }
+            Verb::Announce { text, what_if } => {
+                let body = json!({ "announcement": text, "what_if": what_if.what_if });
+                let answer = client.json(Method::POST, "/pool/announcements", Some(&body)).await;
+                let answer = answer.map_err(|error| naming(error, OPTIONS))?;
+                if what_if.what_if {
+                    print_would(out, &answer);
+                } else {
+                    out.value(&json!({ "done": true }), |_| "Everybody who is connected was told.".to_owned());
+                }
                 Ok(Exit::Done)
             }
             Verb::Forget { name, what_if } => {

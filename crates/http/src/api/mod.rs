@@ -1,5 +1,6 @@
 //! The API, a file for each resource: its routes, its shapes, and what they ask of the service.
 
+mod announcements;
 mod categories;
 mod entries;
 mod feeds;
@@ -49,5 +50,6 @@ pub(crate) fn routes() -> OpenApiRouter<Door> {
         .merge(import::routes())
         .merge(operate::routes())
         .merge(pool::routes())
+        .merge(announcements::routes())
         .merge(live::routes())
 }

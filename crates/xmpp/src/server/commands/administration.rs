@@ -199,7 +199,7 @@ impl Session {
                 Ok(self.list("onlineuserjids", &online))
             }
             Does::Announce => {
-                chat.announce_to_all(&caller, &form.all("announcement").join("\n")).await?;
+                chat.announce_to_all(&caller, &form.all("announcement").join("\n"), Mode::Do).await?;
                 Ok(Done::Said("Everybody who is online was told".to_owned()))
             }
             Does::OwnPassword => {
