@@ -39,6 +39,8 @@ pub struct Directory {
     groups: BTreeMap<PrincipalId, Group>,
     names: HashMap<String, Named>,
     logins: HashMap<String, PrincipalId>,
+    /// Users by the names that are shown of them, which several may share.
+    shown: HashMap<String, BTreeSet<PrincipalId>>,
     /// Principal -> the groups that list it directly.
     groups_of: HashMap<PrincipalId, BTreeSet<PrincipalId>>,
     /// Principal -> the rooms that list it directly, in whatever role.
@@ -156,6 +158,11 @@ impl Directory {
     /// The user of a sign-in name, in any case.
     pub fn user_named(&self, name: &str) -> Option<&User> {
         self.logins.get(&key(name)).and_then(|id| self.users.get(id))
+    }
+
+    /// The users of whom a name is shown, in any case.
+    pub fn users_shown_as(&self, name: &str) -> impl Iterator<Item = &User> {
+        self.shown.get(&key(name)).into_iter().flatten().filter_map(|id| self.users.get(id))
     }
 
     /// Who has `name` among rooms and categories, in any case.
@@ -335,8 +342,16 @@ impl Directory {
     fn put_user(&mut self, user: User) {
         if let Some(old) = self.users.get(&user.id) {
             self.logins.remove(&old.name.key());
+            let shown = old.display_name.key();
+            if let Some(users) = self.shown.get_mut(&shown) {
+                users.remove(&user.id);
+                if users.is_empty() {
+                    self.shown.remove(&shown);
+                }
+            }
         }
         self.logins.insert(user.name.key(), user.id);
+        self.shown.entry(user.display_name.key()).or_default().insert(user.id);
         self.users.insert(user.id, user);
     }
 
@@ -444,6 +459,22 @@ mod tests {
         d.apply(RoomId(1), &room(1, "old desk"));
         assert_eq!(d.room_named("desk").unwrap().room.id, RoomId(2));
         assert_eq!(d.room_named("old desk").unwrap().room.id, RoomId(1));
+    }
+
+    #[test]
+    fn users_are_found_by_the_name_that_is_shown_of_them_now() {
+        let mut d = Directory::new();
+        for id in [10, 11] {
+            d.apply(RoomId::POOL, &user(id));
+        }
+        let shown = |d: &Directory, name: &str| d.users_shown_as(name).map(|u| u.id.0).collect::<Vec<_>>();
+        assert_eq!(shown(&d, "u"), [10, 11]);
+        let EntryBody::User(mut renamed) = user(10) else { unreachable!() };
+        renamed.now.display_name = DisplayName::parse("n", "Ana").unwrap();
+        d.apply(RoomId::POOL, &EntryBody::User(renamed));
+        assert_eq!(shown(&d, "U"), [11]);
+        assert_eq!(shown(&d, "ANA"), [10]);
+        assert!(shown(&d, "u10").is_empty());
     }
 
     #[test]

@@ -58,6 +58,10 @@ name_type! {
 
 /// The form by which names are compared; see [`Name::key`].
 pub fn key(text: &str) -> String {
+    if text.is_ascii() {
+        // What follows would do the same, more slowly; most names are such ones.
+        return text.to_ascii_lowercase();
+    }
     text.nfkc().flat_map(char::to_lowercase).collect()
 }
 

@@ -39,11 +39,23 @@ pub fn stream(data: &[u8]) {
     assert_eq!(read(framing, &mut text.chunks(1)), whole, "it depends on whether it comes byte by byte");
     for unit in &whole.0 {
         if let Unit::Stanza(element) = unit {
-            // By our own reader, which unlike minidom's takes an element of no namespace.
-            let again = Decoder::new(Framing::Documents, LARGE).next(&mut text_of(element).as_bytes());
-            assert_eq!(again, Ok(Some(Unit::Stanza(element.clone()))), "what is read and written is something else");
+            assert_eq!(again(framing, element), Ok(Some(unit.clone())), "what is read and written is something else");
         }
     }
+}
+
+/// Reads what is written of an element, in the framing in which it came: what opens a WebSocket's stream is any other element on TCP. By our own reader,
+/// which unlike minidom's takes an element of no namespace.
+fn again(framing: Framing, element: &Element) -> Result<Option<Unit>, StreamError> {
+    let text = match framing {
+        Framing::Stream => format!("<s:stream xmlns:s='{}'>{}", crate::ns::XMPP_STREAM, text_of(element)),
+        Framing::Documents => text_of(element),
+    };
+    let (mut decoder, mut rest) = (Decoder::new(framing, LARGE), text.as_bytes());
+    if framing == Framing::Stream {
+        decoder.next(&mut rest)?;
+    }
+    decoder.next(&mut rest)
 }
 
 fn read(framing: Framing, portions: &mut dyn Iterator<Item = &[u8]>) -> (Vec<Unit>, Option<StreamError>) {
@@ -185,6 +197,13 @@ mod tests {
     }
 
     /// Pieces that mean something, in an order that does not.
+    #[test]
+    fn what_opens_a_websockets_stream_is_any_other_element_on_tcp() {
+        let open = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
+        stream(format!("\x01\x00<s:stream xmlns:s='{}'>{open}", crate::ns::XMPP_STREAM).as_bytes());
+        stream(format!("\x00\x00{open}").as_bytes());
+    }
+
     fn pieces(of: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(prop::sample::select(of), 0..40).prop_map(|pieces| pieces.concat().into_bytes())
     }

@@ -4,14 +4,13 @@
 use crate::elsewhere::parcel::{Address, Client, Common, Parcel, Seen};
 use crate::elsewhere::post::Post;
 use crate::limits::RESOURCES;
-use crate::session::orders::Order;
+use crate::session::orders::{Order, Orders};
 use bytes::Bytes;
 use holdfast_chat::Teller;
 use holdfast_chat::event::Bye;
 use holdfast_domain::{PrincipalId, Time};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
 
 /// Messages that were given out lately, as many as one connection remembers.
 const GIVEN: usize = 500;
@@ -19,7 +18,7 @@ const GIVEN: usize = 500;
 /// How a connection is reached.
 enum Line {
     /// It is to this server.
-    Here { teller: Teller, orders: mpsc::Sender<Order> },
+    Here { teller: Teller, orders: Orders },
     /// It is to another.
     Elsewhere(Address),
 }
@@ -96,7 +95,7 @@ impl Resource {
         key: u64,
         (user, jid, name): (PrincipalId, String, String),
         since: Time,
-        (teller, orders): (Teller, mpsc::Sender<Order>),
+        (teller, orders): (Teller, Orders),
         post: Arc<Post>,
     ) -> Arc<Self> {
         Self::new(key, (user, jid, name), since, Line::Here { teller, orders }, post)
@@ -149,7 +148,7 @@ impl Resource {
     /// Has its session do something, if that is here. One that has too much to do already is not waited for.
     pub(crate) fn order(&self, order: Order) {
         if let Line::Here { orders, .. } = &self.line {
-            let _ = orders.try_send(order);
+            let _ = orders.try_send(Box::new(order));
         }
     }
 

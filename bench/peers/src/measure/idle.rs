@@ -14,8 +14,8 @@ const WHAT: &str = "memory";
 const IN_EACH: usize = 10;
 /// Connections that come first and go again, so that what a server takes once is not counted to those that follow.
 const BEFORE: usize = 50;
-/// What a server has only borrowed is given back within this.
-const REST: Duration = Duration::from_secs(3);
+/// What a server has only borrowed is given back within this: jemalloc keeps free pages for ten seconds.
+const REST: Duration = Duration::from_secs(12);
 
 pub(crate) async fn measure(site: &mut Site, sizes: &Sizes) -> Result<Vec<Figure>> {
     let seat = |n: usize| Seat { account: site.account(n, Way::Scram), room: None };

@@ -121,7 +121,7 @@ impl Session {
         }
         let directory = self.door.chat.directory();
         let someone = directory.principal_named(good.as_str()).is_some()
-            || directory.users().any(|u| !u.disabled && u.id != self.user() && u.display_name.key() == wanted);
+            || directory.users_shown_as(good.as_str()).any(|u| !u.disabled && u.id != self.user());
         if someone {
             return Err(StanzaError::cancel("conflict").because(format!("`{}` is somebody else's name", good.as_str())));
         }

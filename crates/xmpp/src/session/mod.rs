@@ -28,7 +28,7 @@ use holdfast_chat::{Caller, Live};
 use holdfast_domain::{ClientId, PrincipalId, RoomId};
 use jid::{BareJid, FullJid};
 use minidom::Element;
-use orders::Order;
+use orders::{Order, Orders};
 use outgoing::Managed;
 use pace::Pace;
 use resumption::{Handle, Taken};
@@ -42,6 +42,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Events taken at a time.
 const EVENTS: usize = 512;
+/// For so many stanzas a session keeps room between two writes. More is given back: an idle client needs none.
+const KEPT_OUT: usize = 4;
 /// How long a session goes on when the server stops, if nobody tells it anything.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -66,8 +68,8 @@ pub(crate) struct Session {
     pub(crate) sent: VecDeque<(RoomId, String, ClientId)>,
     /// Messages being written; each ends with what its sender is told.
     posting: FuturesOrdered<BoxFuture<'static, Vec<Out>>>,
-    orders: mpsc::Receiver<Order>,
-    order: mpsc::Sender<Order>,
+    orders: mpsc::Receiver<Box<Order>>,
+    order: Orders,
     alarms: Alarms,
     pace: Pace,
     heard: Instant,
@@ -141,12 +143,12 @@ enum Step {
     Unit(Result<Option<Unit>, StreamError>),
     Events(Vec<Arc<holdfast_chat::event::Shared>>),
     Posted(Vec<Out>),
-    Order(Order),
+    Order(Box<Order>),
     Tick,
     Stopping,
 }
 
-/// Serves a client that has signed in until it goes.
+/// Serves a client that has signed in until it goes. What is held here is held for every idle client, so large things are behind pointers.
 pub(crate) async fn run(door: Door, bound: Box<Bound>, place: Place) {
     let Bound { mut transport, caller, resource, id } = *bound;
     let begun = match door.turned_away(Some(&caller)) {
@@ -162,11 +164,11 @@ pub(crate) async fn run(door: Door, bound: Box<Bound>, place: Place) {
     let bind = El::of(ns::BIND, "bind").child(jid);
     session.tell(El::new("iq").attr("type", "result").attr("id", id).child(bind));
     let ended = session.serve().await;
-    session.finish(ended).await;
+    Box::pin(session.finish(ended)).await;
 }
 
 impl Session {
-    fn begin(door: &Door, caller: Caller, resource: String, place: Place) -> Result<Session, StreamError> {
+    fn begin(door: &Door, caller: Caller, resource: String, place: Place) -> Result<Box<Session>, StreamError> {
         let refused = |error: holdfast_chat::ChatError| StreamError::new("policy-violation", error.to_string());
         let live = door.chat.connect_by(&caller, Wire::Xmpp).map_err(refused)?;
         let person = live.person().clone();
@@ -184,7 +186,7 @@ impl Session {
             Err(()) => return Err(StreamError::new("resource-constraint", "you have too many connections")),
         }
         let now = Instant::now();
-        Ok(Session {
+        Ok(Box::new(Session {
             caller: Arc::new(caller),
             login: person.name,
             shown: person.display_name,
@@ -211,7 +213,7 @@ impl Session {
             inactive: false,
             _place: place,
             door: door.clone(),
-        })
+        }))
     }
 
     /// Who it is.
@@ -257,15 +259,7 @@ impl Session {
                     self.posted(answers);
                     Ok(())
                 }
-                Step::Order(Order::TakeUp(taken)) => Box::pin(self.taken_up(*taken)).await,
-                Step::Order(Order::GiveWhatWaits) => {
-                    Box::pin(self.give_what_waited()).await;
-                    Ok(())
-                }
-                Step::Order(Order::Kicked { room, by, reason }) => {
-                    self.kicked_out(room, &by, &reason);
-                    Ok(())
-                }
+                Step::Order(order) => Box::pin(self.obey(*order)).await,
                 Step::Tick => self.look_after(),
                 Step::Stopping => Err(StreamError::new("system-shutdown", "the server is stopping").into()),
             };
@@ -278,6 +272,15 @@ impl Session {
                 }
             }
         }
+    }
+
+    async fn obey(&mut self, order: Order) -> Result<(), End> {
+        match order {
+            Order::TakeUp(taken) => return self.taken_up(taken).await,
+            Order::GiveWhatWaits => self.give_what_waited().await,
+            Order::Kicked { room, by, reason } => self.kicked_out(room, &by, &reason),
+        }
+        Ok(())
     }
 
     async fn wait(&mut self) -> Step {
@@ -451,7 +454,7 @@ impl Session {
             None => Ok(()),
         };
         out.clear();
-        if self.transport.is_some() && out.capacity() < 64 {
+        if self.transport.is_some() && out.capacity() <= KEPT_OUT {
             self.out = out;
         }
         match sent {

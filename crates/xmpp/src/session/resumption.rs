@@ -1,6 +1,6 @@
 //! Sessions that can be taken up again by a new connection (XEP-0198 section 5).
 
-use super::orders::Order;
+use super::orders::{Order, Orders};
 use crate::stream::error::StreamError;
 use crate::stream::negotiation;
 use crate::stream::transport::Transport;
@@ -20,20 +20,20 @@ pub(crate) struct Taken {
 #[derive(Clone)]
 pub(crate) struct Handle {
     user: PrincipalId,
-    session: mpsc::Sender<Order>,
+    session: Orders,
 }
 
 impl Handle {
     /// The way to a session of `user`.
-    pub(super) fn new(user: PrincipalId, session: mpsc::Sender<Order>) -> Self {
+    pub(super) fn new(user: PrincipalId, session: Orders) -> Self {
         Self { user, session }
     }
 
     /// Has the session go on with `transport`.
     pub(crate) async fn go_on(self, transport: Transport, h: u32) {
-        let order = Order::TakeUp(Box::new(Taken { transport, h }));
-        if let Err(mpsc::error::SendError(Order::TakeUp(taken))) = self.session.send(order).await {
-            let Taken { mut transport, .. } = *taken;
+        let order = Box::new(Order::TakeUp(Taken { transport, h }));
+        let Err(mpsc::error::SendError(order)) = self.session.send(order).await else { return };
+        if let Order::TakeUp(Taken { mut transport, .. }) = *order {
             // It ended in this moment; the client begins anew.
             let error = StreamError::new("reset", "the session has just ended; sign in again");
             negotiation::end(&mut transport, Some(&error)).await;

@@ -131,7 +131,11 @@ impl Decoder {
                     }
                 }
                 Ok(None) => return Err(StreamError::new("not-well-formed", "the document ended")),
-                Err(EndOrError::NeedMoreData) if taken == 0 => return Ok(None),
+                Err(EndOrError::NeedMoreData) if taken == 0 => {
+                    // A parser makes room for the longest token before it sees that nothing came: that is not for an idle client to keep.
+                    self.parser.release_temporaries();
+                    return Ok(None);
+                }
                 Err(EndOrError::NeedMoreData) => {}
                 Err(EndOrError::Error(error)) => return Err(unreadable(error)),
             }
@@ -202,9 +206,8 @@ impl Decoder {
             return Ok(None);
         }
         (self.bytes, self.elements) = (0, 0);
-        match self.framing {
-            Framing::Stream => self.parser.release_temporaries(),
-            Framing::Documents => self.parser = parser(),
+        if self.framing == Framing::Documents {
+            self.parser = parser();
         }
         Ok(Some(match self.framing {
             Framing::Documents if element.is("open", ns::FRAMING) => Unit::Open(opening(element.attrs())),

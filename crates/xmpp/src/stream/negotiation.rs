@@ -109,11 +109,12 @@ impl Negotiation<'_> {
             Some(_) => return Err(StreamError::new("bad-format", "a stream begins with its header").into()),
             None => return Err(End::Gone),
         };
-        self.transport.send_text(self.header()).await?;
-        self.opened = true;
+        // A refusal sends the header by itself.
+        self.opened = false;
         check(self.door, &opening)?;
-        let features = features(self);
-        self.transport.send("", &[Out::element(features)]).await?;
+        let first = [Out::element(self.header()), Out::element(features(self))];
+        self.opened = true;
+        self.transport.send("", &first).await?;
         Ok(())
     }
 
@@ -165,7 +166,6 @@ impl Negotiation<'_> {
             let outcome = match (element.name(), element.ns().as_str()) {
                 ("starttls", ns::TLS) if !self.transport.is_encrypted() && !self.transport.is_websocket() => {
                     self.send(El::of(ns::TLS, "proceed")).await?;
-                    self.opened = false;
                     self.transport.start_tls(&self.door.tls()).await?;
                     bindings = self.transport.bindings();
                     self.open(|n| n.first_features(&bindings)).await?;

@@ -51,7 +51,8 @@ pub(crate) enum Out {
 /// One client's connection.
 pub(crate) struct Transport {
     pipe: Pipe,
-    decoder: Decoder,
+    /// Large, and a connection goes through many hands.
+    decoder: Box<Decoder>,
     /// What has come and not been read. Holds no memory while the client is silent.
     came: BytesMut,
 }
@@ -124,7 +125,7 @@ impl Transport {
     }
 
     fn new(pipe: Pipe, framing: Framing) -> Self {
-        Self { pipe, decoder: Decoder::new(framing, Bounds::STRANGER), came: BytesMut::new() }
+        Self { pipe, decoder: Box::new(Decoder::new(framing, Bounds::STRANGER)), came: BytesMut::new() }
     }
 
     /// Whether it is a WebSocket.
