@@ -2,14 +2,15 @@
 
 use crate::sasl::{Hash, Scram, Way, plain};
 use crate::scan::{Splitter, attribute, has, refuse_end, text};
+use crate::secure;
 use anyhow::{Context as _, Result, bail, ensure};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Mutex;
 
 /// Longer than any answer of a server that still works, even one in which thousands join.
@@ -26,22 +27,36 @@ pub(crate) struct Account {
     pub(crate) user: String,
     pub(crate) password: String,
     pub(crate) way: Way,
+    /// Over TLS.
+    pub(crate) secure: bool,
 }
 
+/// The half of a connection that reads, whatever the bytes travel by.
+type From = Box<dyn AsyncRead + Send + Sync + Unpin>;
+/// The half that writes.
+type To = Box<dyn AsyncWrite + Send + Sync + Unpin>;
+
 /// The half that sends; several may have it.
-#[derive(Clone, Debug)]
-pub(crate) struct Writer(Arc<Mutex<OwnedWriteHalf>>);
+#[derive(Clone)]
+pub(crate) struct Writer(Arc<Mutex<To>>);
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer")
+    }
+}
 
 impl Writer {
     pub(crate) async fn send(&self, text: &str) -> Result<()> {
-        Ok(self.0.lock().await.write_all(text.as_bytes()).await?)
+        let mut to = self.0.lock().await;
+        to.write_all(text.as_bytes()).await?;
+        Ok(to.flush().await?)
     }
 }
 
 /// A session.
-#[derive(Debug)]
 pub(crate) struct Link {
-    from: OwnedReadHalf,
+    from: From,
     splitter: Splitter,
     pub(crate) writer: Writer,
     /// Bytes that came so far.
@@ -60,7 +75,7 @@ impl Link {
     /// Connects, signs in, takes a name for this session and says that it is there.
     pub(crate) async fn open(account: &Account) -> Result<Self> {
         let opening = async {
-            let mut link = Self::connect(account.address).await?;
+            let mut link = Self::connect(account).await?;
             let offered = link.head(&account.domain).await?;
             link.sign_in(account, &offered).await?;
             link.head(&account.domain).await?;
@@ -77,24 +92,38 @@ impl Link {
 
     /// Whether a server answers there.
     pub(crate) async fn reach(address: SocketAddr, domain: &str) -> Result<()> {
-        let reaching = async { Self::connect(address).await?.head(domain).await };
+        let reaching = async { Self::plain(connect(address).await?).head(domain).await };
         tokio::time::timeout(Duration::from_secs(5), reaching).await??;
         Ok(())
     }
 
-    async fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
-        stream.set_nodelay(true)?;
+    /// Whether a server offers TLS on a plain stream.
+    pub(crate) async fn is_secure_offered(account: &Account) -> Result<bool> {
+        let asking = async { secure::is_offered(connect(account.address).await?, &head(&account.domain)).await };
+        tokio::time::timeout(PATIENCE, asking).await.context("no answer in two minutes")?
+    }
+
+    async fn connect(account: &Account) -> Result<Self> {
+        let stream = connect(account.address).await?;
+        if !account.secure {
+            return Ok(Self::plain(stream));
+        }
+        let (from, to) = tokio::io::split(secure::start(stream, &head(&account.domain), &account.domain).await?);
+        Ok(Self::over(Box::new(from), Box::new(to)))
+    }
+
+    fn plain(stream: TcpStream) -> Self {
         let (from, to) = stream.into_split();
-        Ok(Self { from, splitter: Splitter::default(), writer: Writer(Arc::new(Mutex::new(to))), bytes: 0, asked: 0 })
+        Self::over(Box::new(from), Box::new(to))
+    }
+
+    fn over(from: From, to: To) -> Self {
+        Self { from, splitter: Splitter::default(), writer: Writer(Arc::new(Mutex::new(to))), bytes: 0, asked: 0 }
     }
 
     /// Begins a stream and answers the features that are offered.
     async fn head(&mut self, domain: &str) -> Result<Vec<u8>> {
-        let head = format!(
-            "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='{domain}' version='1.0'>"
-        );
-        self.writer.send(&head).await?;
+        self.writer.send(&head(domain)).await?;
         loop {
             let stanza = self.next().await?;
             refuse_end(stanza)?;
@@ -225,6 +254,19 @@ impl Link {
             let _ = tokio::time::timeout(Duration::from_secs(5), ending).await;
         }
     }
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// With what a stream begins.
+fn head(domain: &str) -> String {
+    format!(
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='{domain}' version='1.0'>"
+    )
 }
 
 fn is_from_room(stanza: &[u8], room: &str) -> bool {

@@ -15,6 +15,7 @@ mod measure;
 mod process;
 mod sasl;
 mod scan;
+mod secure;
 mod servers;
 mod site;
 mod verdict;

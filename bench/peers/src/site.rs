@@ -188,7 +188,7 @@ impl Site {
     pub(crate) fn account(&self, number: usize, way: Way) -> Account {
         let number = number % self.ground.users;
         let (domain, password) = (DOMAIN.to_owned(), PASSWORD.to_owned());
-        Account { address: self.address(), domain, user: user(number), password, way }
+        Account { address: self.address(), domain, user: user(number), password, way, secure: false }
     }
 
     /// What was used so far.

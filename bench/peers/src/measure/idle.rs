@@ -1,8 +1,9 @@
-//! Memory of connections that do nothing: signed in alone, and then each in a room of ten.
+//! Memory of connections that do nothing: signed in alone, and then each in a room of ten; and over TLS, where a server offers it.
 
 use super::Sizes;
 use crate::audience::{Audience, Deaf, Seat};
 use crate::figures::{Figure, count};
+use crate::link::Link;
 use crate::sasl::Way;
 use crate::site::{Site, room};
 use anyhow::Result;
@@ -39,7 +40,7 @@ pub(crate) async fn measure(site: &mut Site, sizes: &Sizes) -> Result<Vec<Figure
     audience.ensure_all_there()?;
     let each = |after: u64, before: u64| (count(after) - count(before)) / count(sizes.idle as u64);
     let figure = |name: &str, unit, value| Figure::new(WHAT, name, unit, value);
-    let figures = vec![
+    let mut figures = vec![
         figure("from the start to an answer", "s", site.ready_after.as_secs_f64()),
         figure("server, nobody there", "MiB", count(before.0) / 1_024.0),
         figure("server, of an idle connection", "KiB", each(connected.0, before.0)),
@@ -49,5 +50,20 @@ pub(crate) async fn measure(site: &mut Site, sizes: &Sizes) -> Result<Vec<Figure
     ];
     audience.leave().await?;
     site.settle().await;
+    let secured = |n: usize| {
+        let mut seat = seat(n);
+        seat.account.secure = true;
+        seat
+    };
+    if Link::is_secure_offered(&seat(0).account).await? {
+        Audience::gather((0..BEFORE).map(secured).collect(), &Arc::new(Deaf)).await?.leave().await?;
+        let before = rest().await;
+        let audience = Audience::gather((0..sizes.idle).map(secured).collect(), &Arc::new(Deaf)).await?;
+        let connected = rest().await;
+        audience.ensure_all_there()?;
+        figures.push(figure("server, of an idle connection over TLS", "KiB", each(connected.0, before.0)));
+        audience.leave().await?;
+        site.settle().await;
+    }
     Ok(figures)
 }

@@ -28,7 +28,8 @@ pub(super) fn command(ground: &Ground) -> Command {
 /// It makes its tables when it first looks for somebody.
 pub(super) async fn populate(ground: &Ground) -> Result<()> {
     let (address, domain) = (SocketAddr::from(([127, 0, 0, 1], ground.port)), DOMAIN.to_owned());
-    let nobody = Account { address, domain, user: "nobody".to_owned(), password: String::new(), way: Way::Scram };
+    let who = ("nobody".to_owned(), String::new());
+    let nobody = Account { address, domain, user: who.0, password: who.1, way: Way::Scram, secure: false };
     if let Ok(link) = Link::open(&nobody).await {
         link.close().await;
     }
