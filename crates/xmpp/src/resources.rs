@@ -306,6 +306,11 @@ impl Resources {
         }
     }
 
+    /// Whether anybody is connected to this server.
+    pub(crate) fn any_here(&self) -> bool {
+        self.lock().values().flatten().any(|r| r.is_here())
+    }
+
     /// How many connections there are to this server.
     pub(crate) fn count(&self) -> usize {
         self.lock().values().flatten().filter(|r| r.is_here()).count()

@@ -34,6 +34,11 @@ impl Chat {
         pooled.teller.tell_all_if_heard(Signal::carried(text));
     }
 
+    /// Whether another server hears what is said now. One that comes later asks for what lasts of it.
+    pub fn is_heard(&self) -> bool {
+        self.taking_part().is_some_and(|pooled| pooled.teller.has_others())
+    }
+
     /// The run of this server, by which the others know it. `None` without a pool.
     pub fn run(&self) -> Option<Uuid> {
         self.taking_part()?;

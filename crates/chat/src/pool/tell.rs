@@ -35,14 +35,14 @@ impl Teller {
 
     /// The same of what a server that comes later asks for, or has no use for.
     pub(crate) fn tell_if_heard(&self, signal: Signal) {
-        if self.others.load(Ordering::Relaxed) {
+        if self.has_others() {
             self.tell(signal);
         }
     }
 
     /// The same of several that belong together.
     pub(crate) fn tell_all_if_heard(&self, signals: impl IntoIterator<Item = Signal>) {
-        if self.others.load(Ordering::Relaxed) {
+        if self.has_others() {
             let mut gathered = self.lock();
             signals.into_iter().for_each(|signal| gathered.add(signal));
             drop(gathered);
@@ -57,6 +57,11 @@ impl Teller {
     }
 
     /// Whether there is another server.
+    pub(crate) fn has_others(&self) -> bool {
+        self.others.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether there is another server.
     pub(crate) fn set_others(&self, others: bool) {
         self.others.store(others, Ordering::Relaxed);
     }

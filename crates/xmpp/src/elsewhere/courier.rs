@@ -234,7 +234,7 @@ impl Courier {
 
     /// Shows those who see a client that it is available, with this content of its presence, or that it is not.
     async fn show(&self, client: &Resource, presence: Option<&str>) {
-        if self.door.resources.count() == 0 {
+        if !self.door.resources.any_here() {
             return;
         }
         let contacts = self.door.contacts_of(client.user).await;

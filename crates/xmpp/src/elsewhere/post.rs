@@ -29,14 +29,14 @@ impl Post {
         Self { chat: None, changed: Mutex::default(), some_changed: Notify::new() }
     }
 
-    /// Whether there may be other servers.
+    /// Whether there is another server that hears what is sent now.
     pub(crate) fn goes_anywhere(&self) -> bool {
-        self.chat.is_some()
+        self.chat.as_ref().is_some_and(Chat::is_heard)
     }
 
     /// Sends something. It arrives soon and in order, or not at all; what a client wants sent does not if it is larger than [`PARCEL_BYTES`].
     pub(crate) fn send(&self, parcel: &Parcel) {
-        let Some(chat) = &self.chat else { return };
+        let Some(chat) = self.chat.as_ref().filter(|chat| chat.is_heard()) else { return };
         // Texts and numbers only: this does not fail.
         match serde_json::to_string(parcel) {
             Ok(text) if text.len() <= PARCEL_BYTES || parcel.is_of_the_servers() => chat.carry(&text),
