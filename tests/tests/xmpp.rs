@@ -63,6 +63,7 @@ scenarios! {
         a_broken_connection_goes_on,
         wrong_passwords,
         every_way_to_sign_in,
+        what_monitoring_is_told,
         administration_by_commands,
         ones_own_password_by_command,
         passwords_are_changed_in_band,
@@ -79,6 +80,9 @@ scenarios! {
         acknowledgements_that_cannot_be,
         a_presence_of_any_size,
         after_signing_in,
+    }
+    signing_in {
+        a_session_together_with_the_sign_in,
     }
     terminal {
         profanity_talks_in_a_room,

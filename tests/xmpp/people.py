@@ -540,6 +540,43 @@ async def outages_are_told(server):
     await (await server.client("cleo")).never("a notice that is over", lambda s: s["type"] == "headline" and s["body"])
 
 
+async def what_monitoring_is_told(server):
+    def figures():
+        with urllib.request.urlopen(os.environ["HOLDFAST_HTTP"] + "/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        told = (line.removeprefix("holdfast_xmpp_").split() for line in lines if line.startswith("holdfast_xmpp_"))
+        return {name: int(value) for name, value in told}
+
+    async def become(**wanted):
+        for _ in range(100):
+            now = figures()
+            if all(now[name] == value for name, value in wanted.items()):
+                return now
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{now} instead of {wanted}")
+    await become(connections=0, clients=0, room_places=0, sign_ins_total=0, received_stanzas_total=0)
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = f"counted-{uuid.uuid4()}@{server.rooms}"
+    for client, nick in ((ana, "ana"), (bo, "bo")):
+        await client.join(room, nick)
+    before = await become(connections=2, clients=2, room_places=2, sign_ins_total=2, refused_sign_ins_total=0)
+    await ana.say(room, "hello")
+    await bo.heard(room, "hello")
+    # At least what was said; to both.
+    now = figures()
+    assert now["received_stanzas_total"] > before["received_stanzas_total"], now
+    assert now["sent_stanzas_total"] >= before["sent_stanzas_total"] + 2, now
+    wrong = Client(server, "cleo", password="wrong wrong")
+    try:
+        await wrong.start()
+    except AssertionError:
+        pass
+    assert figures()["refused_sign_ins_total"] >= 1
+    await ana.stop()
+    await bo.stop()
+    await become(clients=0, room_places=0, sign_ins_total=2)
+
+
 async def every_way_to_sign_in(server):
     for mechanism in ("PLAIN", "SCRAM-SHA-256"):
         client = await server.client("bo", resource=mechanism, mechanism=mechanism)

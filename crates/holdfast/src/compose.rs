@@ -4,6 +4,7 @@ use crate::commands::serve::listen::Xmpp;
 use crate::config::{Config, Database, machine_name};
 use crate::data::DataDir;
 use crate::exit::{refused, unavailable};
+use crate::figures;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use holdfast_chat::clock::Clock;
@@ -207,7 +208,7 @@ fn password(file: &Path) -> Result<Option<String>> {
 impl Pool {
     /// The API, whose requests count as the operator's.
     pub(crate) fn operator_router(&self) -> Router {
-        holdfast_http::operator(holdfast_http::router(self.chat.clone(), self.http.clone()))
+        holdfast_http::operator(holdfast_http::router(self.chat.clone(), self.http.clone(), None))
     }
 
     /// While there is no user: the code with which the page makes the first one.
@@ -234,11 +235,15 @@ impl Pool {
         xmpp: Option<Xmpp>,
         shutdown: CancellationToken,
     ) -> Result<()> {
-        let mut router = holdfast_http::router(self.chat.clone(), self.http.clone());
+        let xmpp = match xmpp {
+            Some(listening) => Some((listening, self.open_xmpp(shutdown.clone()).await?)),
+            None => None,
+        };
+        let figures = xmpp.as_ref().map(|(_, door)| figures::of_xmpp(door.clone()));
+        let mut router = holdfast_http::router(self.chat.clone(), self.http.clone(), figures);
         let operator = holdfast_http::operator(router.clone());
         let (mut by_tcp, mut by_tls) = (None, None);
-        if let Some(listening) = xmpp {
-            let door = self.open_xmpp(shutdown.clone()).await?;
+        if let Some((listening, door)) = xmpp {
             router = router.merge(self.found_by_xmpp(door.routes()));
             by_tcp = listening.tcp.map(|tcp| door.clone().serve(tcp, false));
             by_tls = listening.tls.map(|tls| door.serve(tls, true));

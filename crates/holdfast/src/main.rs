@@ -15,6 +15,7 @@ mod compose;
 mod config;
 mod data;
 mod exit;
+mod figures;
 mod fresh;
 mod irc_log;
 mod output;

@@ -1,7 +1,7 @@
 //! What every handler has at hand.
 
 use crate::guard::Buckets;
-use crate::metrics::Metrics;
+use crate::metrics::{Figures, Metrics};
 use crate::options::HttpOptions;
 use bytes::Bytes;
 use holdfast_chat::Chat;
@@ -28,8 +28,8 @@ pub(crate) struct Inner {
 }
 
 impl Door {
-    pub(crate) fn new(chat: Chat, options: HttpOptions) -> Self {
-        let metrics = Metrics::new(&chat);
+    pub(crate) fn new(chat: Chat, options: HttpOptions, others: Option<Figures>) -> Self {
+        let metrics = Metrics::new(&chat, others);
         let asked = Buckets::new(options.limits.requests_per_second);
         Self(Arc::new(Inner { chat, options, metrics, asked, document: OnceLock::new(), goodbye: OnceLock::new() }))
     }

@@ -29,6 +29,7 @@ mod router;
 mod serve;
 mod waiting;
 
+pub use metrics::{Figure, Figures};
 pub use options::{HttpLimits, HttpOptions};
 pub use peer::address_of;
 pub use router::{openapi, operator, router};

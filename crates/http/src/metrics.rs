@@ -16,6 +16,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -28,6 +29,22 @@ pub(crate) struct Metrics {
     /// The servers of the pool, counted when they are asked for.
     servers: Family<OfStanding, Gauge>,
 }
+
+/// A number that another part of the server has for monitoring.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure {
+    /// Its name, without `holdfast_` before it and without `_total` behind.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub help: &'static str,
+    /// How much it is now.
+    pub value: u64,
+    /// Whether it counts since the start, and so never falls.
+    pub counts: bool,
+}
+
+/// Reads the figures of another part when somebody asks for them.
+pub type Figures = Arc<dyn Fn() -> Vec<Figure> + Send + Sync>;
 
 /// A kind of request by how it was answered. Routes are templates, so that no stranger can make new ones.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -70,7 +87,7 @@ pub(crate) fn routes() -> OpenApiRouter<Door> {
 }
 
 impl Metrics {
-    pub(crate) fn new(chat: &Chat) -> Self {
+    pub(crate) fn new(chat: &Chat, others: Option<Figures>) -> Self {
         let mut registry = Registry::with_prefix("holdfast");
         let requests = Family::<Request, Counter>::default();
         let durations = Family::new_with_constructor(Buckets);
@@ -81,6 +98,9 @@ impl Metrics {
             registry.register("pool_servers", "Servers of the pool by what they are seen as", servers.clone());
         }
         registry.register_collector(Box::new(Service(chat.clone())));
+        if let Some(figures) = others {
+            registry.register_collector(Box::new(Others(figures)));
+        }
         Self { registry, requests, durations, servers }
     }
 
@@ -164,6 +184,30 @@ impl Collector for Service {
         for (name, help, value) in counters {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+/// What other parts of the server have.
+struct Others(Figures);
+
+impl fmt::Debug for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Others")
+    }
+}
+
+impl Collector for Others {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        for Figure { name, help, value, counts } in (self.0)() {
+            if counts {
+                let counter = ConstCounter::new(value);
+                counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+            } else {
+                let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+                gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::cors::{Neighbours, cors};
 use crate::door::Door;
 use crate::extract::Operator;
 use crate::health;
-use crate::metrics;
+use crate::metrics::{self, Figures};
 use crate::options::HttpOptions;
 use crate::problem::{self, Code, Document, Problem};
 use around::{Around, around};
@@ -30,11 +30,11 @@ use utoipa_axum::routes;
 /// Bytes from which on an answer is compressed for those who take that.
 const COMPRESSED: u64 = 4 * 1024;
 
-/// Everything that is served, on top of `chat`.
-pub fn router(chat: Chat, options: HttpOptions) -> Router {
+/// Everything that is served, on top of `chat`. `others`: figures of other parts of the server that monitoring is told, too.
+pub fn router(chat: Chat, options: HttpOptions, others: Option<Figures>) -> Router {
     let (described_routes, document) = described();
     let neighbours = Neighbours::of(chat.clone());
-    let door = Door::new(chat, options);
+    let door = Door::new(chat, options, others);
     let around_it = Arc::new(Around::new(door.clone(), &document));
     let served = serde_json::to_vec(&document).unwrap_or_default();
     // Set here, once, before anybody can ask.

@@ -3,6 +3,7 @@
 use crate::addresses::Domains;
 use crate::elsewhere::courier;
 use crate::elsewhere::post::Post;
+use crate::figures::Counters;
 use crate::files::Files;
 use crate::muc::occupants::Occupants;
 use crate::options::XmppOptions;
@@ -51,6 +52,7 @@ pub struct Inner {
     pub(crate) occupants: Occupants,
     pub(crate) parked: Parked,
     pub(crate) post: Arc<Post>,
+    pub(crate) counters: Counters,
     tls: Arc<tls::Current>,
     keys: AtomicU64,
     open: AtomicUsize,
@@ -109,6 +111,7 @@ impl Door {
             parked: Parked::default(),
             post,
             tls,
+            counters: Counters::default(),
             keys: AtomicU64::new(1),
             open: AtomicUsize::new(0),
             by_address: Mutex::default(),
@@ -171,9 +174,9 @@ impl Door {
         self.tls.now()
     }
 
-    /// How many connections and how many places in rooms are taken.
-    pub fn counts(&self) -> (usize, usize) {
-        (self.resources.count(), self.occupants.count())
+    /// How many connections there are, those that have not signed in included.
+    pub(crate) fn connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// Takes connections until the server stops. `direct`: TLS from the first byte.

@@ -4,6 +4,7 @@ use crate::archive::query::Asked;
 use crate::sasl::scram::{self, First};
 use crate::stream::decoder::{Bounds, Decoder, Framing, Unit};
 use crate::stream::error::StreamError;
+use crate::stream::inline::Inline;
 use crate::stream::transport::Bindings;
 use crate::user::pubsub::{Node, Settings};
 use crate::xml::text_of;
@@ -11,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use holdfast_chat::accounts::ScramKeys;
+use holdfast_domain::PrincipalId;
 use minidom::Element;
 use sha2::{Digest as _, Sha256};
 use xmpp_parsers::data_forms::DataForm;
@@ -142,6 +144,10 @@ fn try_forms(element: &Element) {
         let _ = crate::archive::query::told(&asked, None, Default::default());
     }
     let _ = SetQuery::try_from(element.clone());
+    if let Some(wanted) = Inline::read(element).begin {
+        let resource = wanted.resource(PrincipalId(10));
+        assert!(!resource.is_empty() && resource.len() <= crate::limits::RESOURCE_BYTES);
+    }
     if let Ok(form) = DataForm::try_from(element.clone()) {
         let node = Node::new("urn:xmpp:bookmarks:1");
         if let Ok(settings) = Settings::of(&node).with(&form) {

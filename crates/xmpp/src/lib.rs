@@ -12,6 +12,7 @@ mod archive;
 mod door;
 mod elsewhere;
 mod end_point;
+mod figures;
 mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -32,6 +33,7 @@ mod websocket;
 mod xml;
 
 pub use door::{Door, OpenError};
+pub use figures::Figures;
 pub use options::XmppOptions;
 pub use tls::TlsError;
 pub use websocket::Source;

@@ -75,7 +75,7 @@ impl Server {
         let (address, control_address) = (public.local_addr().unwrap(), control.local_addr().unwrap());
         options.server.address = format!("http://{address}");
         let chat = Chat::open(store, options, Clock::system()).await.unwrap();
-        let router = holdfast_http::router(chat.clone(), http.clone());
+        let router = holdfast_http::router(chat.clone(), http.clone(), None);
         let stop = CancellationToken::new();
         let serving = vec![
             tokio::spawn(holdfast_http::serve(public, router.clone(), http.clone(), stop.clone())),

@@ -1,5 +1,6 @@
 //! Signing in: SASL with SCRAM-SHA-256 (and SCRAM-SHA-1 where the settings say so), bound to the TLS connection where client and connection can, and PLAIN (RFC 4422, 5802, 7677, 4616).
 
+pub(crate) mod profile;
 pub(crate) mod scram;
 
 use crate::stream::transport::Bindings;

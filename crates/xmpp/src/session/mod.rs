@@ -3,6 +3,7 @@
 //! A session outlives its connection for a while if the client asked for that (XEP-0198): it goes on gathering what is for the client until a new
 //! connection takes it up or the time is over.
 
+mod beginning;
 pub(crate) mod events;
 pub(crate) mod orders;
 pub(crate) mod outgoing;
@@ -150,7 +151,7 @@ enum Step {
 
 /// Serves a client that has signed in until it goes. What is held here is held for every idle client, so large things are behind pointers.
 pub(crate) async fn run(door: Door, bound: Box<Bound>, place: Place) {
-    let Bound { mut transport, caller, resource, id } = *bound;
+    let Bound { mut transport, caller, resource, asked } = *bound;
     let begun = match door.turned_away(Some(&caller)) {
         Some(error) => Err(error),
         None => Session::begin(&door, caller, resource, place),
@@ -160,9 +161,7 @@ pub(crate) async fn run(door: Door, bound: Box<Bound>, place: Place) {
         Err(error) => return negotiation::end(&mut transport, Some(&error)).await,
     };
     session.transport = Some(transport);
-    let jid = El::new("jid").text(&session.full);
-    let bind = El::of(ns::BIND, "bind").child(jid);
-    session.tell(El::new("iq").attr("type", "result").attr("id", id).child(bind));
+    Box::pin(session.begin_with(asked)).await;
     let ended = session.serve().await;
     Box::pin(session.finish(ended)).await;
 }
@@ -356,6 +355,7 @@ impl Session {
         self.asked = false;
         match unit {
             Ok(Some(Unit::Stanza(element))) => {
+                self.door.counters.received.add(1);
                 self.slow_down().await;
                 self.handle(element).await
             }
@@ -453,6 +453,9 @@ impl Session {
             Some(transport) => transport.send(to, &out).await,
             None => Ok(()),
         };
+        if sent.is_ok() && self.transport.is_some() {
+            self.door.counters.sent.add(out.iter().filter(|o| matches!(o, Out::Stanza(_))).count());
+        }
         out.clear();
         if self.transport.is_some() && out.capacity() <= KEPT_OUT {
             self.out = out;
@@ -493,7 +496,7 @@ impl Session {
 
     /// A new connection takes the session up.
     async fn taken_up(&mut self, taken: Taken) -> Result<(), End> {
-        let Taken { mut transport, h } = taken;
+        let Taken { mut transport, h, success } = taken;
         if let Some(mut old) = self.transport.take() {
             negotiation::end(&mut old, Some(&StreamError::new("conflict", "the session goes on elsewhere"))).await;
         }
@@ -509,7 +512,13 @@ impl Session {
         self.heard = Instant::now();
         (self.until, self.asked) = (None, false);
         let to = self.full.to_string();
-        let mut first = vec![Out::element(resumed)];
+        let mut first = match success {
+            Some(success) => vec![
+                Out::element(success.told(&to, [resumed])),
+                Out::element(negotiation::features_inside(self.door.options.stanza_bytes, false)),
+            ],
+            None => vec![Out::element(resumed)],
+        };
         first.extend(again);
         let sent = transport.send(&to, &first).await;
         self.transport = Some(transport);

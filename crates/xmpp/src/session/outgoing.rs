@@ -77,6 +77,12 @@ impl Session {
             let twice = El::of(ns::XMPP_STANZAS, "unexpected-request");
             return self.tell_element(El::of(ns::SM_3, "failed").child(twice));
         }
+        let enabled = self.enabled(element);
+        self.tell_element(enabled);
+    }
+
+    /// Begins it, and answers what the client is told of that.
+    pub(super) fn enabled(&mut self, element: &Element) -> El {
         let resumable = matches!(element.attr("resume"), Some("true" | "1")) && self.door.options.resume_seconds > 0;
         let mut enabled = El::of(ns::SM_3, "enabled");
         let mut id = None;
@@ -87,8 +93,8 @@ impl Session {
             enabled = enabled.attr("id", &name).attr("resume", "true").attr("max", max);
             id = Some(name);
         }
-        self.tell_element(enabled);
         self.managed = Some(Managed::new(id));
+        enabled
     }
 
     /// Says how many stanzas have been dealt with.

@@ -1,6 +1,7 @@
 //! Sessions that can be taken up again by a new connection (XEP-0198 section 5).
 
 use super::orders::{Order, Orders};
+use crate::sasl::profile::Success;
 use crate::stream::error::StreamError;
 use crate::stream::negotiation;
 use crate::stream::transport::Transport;
@@ -14,6 +15,8 @@ pub(crate) struct Taken {
     pub(crate) transport: Transport,
     /// How many stanzas it says have arrived.
     pub(crate) h: u32,
+    /// What it is told before, if it asked together with its sign-in.
+    pub(crate) success: Option<Success>,
 }
 
 /// The way to a session.
@@ -30,8 +33,8 @@ impl Handle {
     }
 
     /// Has the session go on with `transport`.
-    pub(crate) async fn go_on(self, transport: Transport, h: u32) {
-        let order = Box::new(Order::TakeUp(Taken { transport, h }));
+    pub(crate) async fn go_on(self, transport: Transport, h: u32, success: Option<Success>) {
+        let order = Box::new(Order::TakeUp(Taken { transport, h, success }));
         let Err(mpsc::error::SendError(order)) = self.session.send(order).await else { return };
         if let Order::TakeUp(Taken { mut transport, .. }) = *order {
             // It ended in this moment; the client begins anew.

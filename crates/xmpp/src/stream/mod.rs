@@ -2,5 +2,6 @@
 
 pub(crate) mod decoder;
 pub(crate) mod error;
+pub(crate) mod inline;
 pub(crate) mod negotiation;
 pub(crate) mod transport;

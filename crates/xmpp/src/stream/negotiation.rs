@@ -3,15 +3,16 @@
 
 use super::decoder::{Bounds, Opening, Unit};
 use super::error::StreamError;
+use super::inline::{Inline, Resume, Wanted};
 use super::transport::{Bindings, Out, Transport};
 use crate::door::Door;
 use crate::limits::RESOURCE_BYTES;
 use crate::ns;
+use crate::sasl::profile::{Profile, Success, decoded};
 use crate::sasl::{self, Circumstances, Exchange, Failure, Mechanism, Step};
+use crate::session::resumption::Handle;
 use crate::stanza::{Iq, StanzaError};
 use crate::xml::{El, child_text, payload};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use holdfast_chat::Caller;
 use jid::ResourcePart;
 use minidom::Element;
@@ -36,8 +37,23 @@ pub(crate) struct Bound {
     pub(crate) caller: Caller,
     /// The last part of the client's address.
     pub(crate) resource: String,
-    /// The iq that asked for it.
-    pub(crate) id: String,
+    /// How the client asked for it.
+    pub(crate) asked: Asked,
+}
+
+/// How a client asks for a session.
+pub(crate) enum Asked {
+    /// By this iq (RFC 6120 section 7).
+    ByIq(String),
+    /// Together with its sign-in (XEP-0386), of which it is told now.
+    Inline(Box<Wanted>, Success),
+}
+
+/// Somebody who has signed in.
+struct SignedIn {
+    caller: Caller,
+    /// What he is to be told of that, and what he asked for besides, if there is room for it.
+    pending: Option<(Success, Inline)>,
 }
 
 /// Why there is no session.
@@ -72,14 +88,15 @@ struct Negotiation<'a> {
 pub(crate) async fn negotiate(door: &Door, transport: Transport, address: &str) -> Option<Negotiated> {
     let mut negotiation = Negotiation { door, transport, address, opened: false };
     let ended = match negotiation.sign_in().await {
-        Ok(caller) => match negotiation.begin_session(&caller).await {
-            Ok(Begun::Bind { resource, id }) => {
+        Ok(SignedIn { caller, pending }) => match negotiation.begin(&caller, pending).await {
+            Ok(Begun::Bind { resource, asked }) => {
                 let Negotiation { transport, .. } = negotiation;
-                return Some(Negotiated::Bound(Box::new(Bound { transport, caller, resource, id })));
+                return Some(Negotiated::Bound(Box::new(Bound { transport, caller, resource, asked })));
             }
-            Ok(Begun::Resume(parked, h)) => {
+            Ok(Begun::Resume(parked, h, success)) => {
                 let Negotiation { transport, .. } = negotiation;
-                parked.go_on(transport, h).await;
+                door.counters.resumed.add(1);
+                parked.go_on(transport, h, success).await;
                 return Some(Negotiated::Resumed);
             }
             Err(end) => end,
@@ -97,20 +114,20 @@ pub(crate) async fn negotiate(door: &Door, transport: Transport, address: &str) 
 
 /// How a session begins.
 enum Begun {
-    Bind { resource: String, id: String },
-    Resume(crate::session::resumption::Handle, u32),
+    Bind { resource: String, asked: Asked },
+    Resume(Handle, u32, Option<Success>),
 }
 
 impl Negotiation<'_> {
     /// Waits for the beginning of a stream and answers it with what can be done now.
     async fn open(&mut self, features: impl FnOnce(&Self) -> El) -> Result<(), End> {
+        // A refusal sends the header by itself.
+        self.opened = false;
         let opening = match self.transport.next().await? {
             Some(Unit::Open(opening)) => opening,
             Some(_) => return Err(StreamError::new("bad-format", "a stream begins with its header").into()),
             None => return Err(End::Gone),
         };
-        // A refusal sends the header by itself.
-        self.opened = false;
         check(self.door, &opening)?;
         let first = [Out::element(self.header()), Out::element(features(self))];
         self.opened = true;
@@ -153,9 +170,10 @@ impl Negotiation<'_> {
         !(self.transport.is_encrypted() || self.transport.is_websocket() || self.door.options.plaintext)
     }
 
-    async fn sign_in(&mut self) -> Result<Caller, End> {
+    async fn sign_in(&mut self) -> Result<SignedIn, End> {
         let mut failures = 0;
-        let mut under_way: Option<Exchange> = None;
+        let mut under_way: Option<(Profile, Exchange)> = None;
+        let mut inline = Inline::default();
         let mut bindings = self.transport.bindings();
         self.open(|n| n.first_features(&bindings)).await?;
         if let Some(error) = self.door.turned_away(None) {
@@ -163,7 +181,9 @@ impl Negotiation<'_> {
         }
         loop {
             let element = self.stanza().await?;
-            let outcome = match (element.name(), element.ns().as_str()) {
+            let ns = element.ns();
+            let profile = Profile::of(&ns).unwrap_or(Profile::Core);
+            let outcome = match (element.name(), ns.as_str()) {
                 ("starttls", ns::TLS) if !self.transport.is_encrypted() && !self.transport.is_websocket() => {
                     self.send(El::of(ns::TLS, "proceed")).await?;
                     self.transport.start_tls(&self.door.tls()).await?;
@@ -171,27 +191,34 @@ impl Negotiation<'_> {
                     self.open(|n| n.first_features(&bindings)).await?;
                     continue;
                 }
-                ("auth", ns::SASL) if self.must_encrypt() => Err(Failure::new("encryption-required")),
-                ("auth", ns::SASL) => {
+                ("auth", ns::SASL) | ("authenticate", ns::SASL2) if self.must_encrypt() => {
+                    Err(Failure::new("encryption-required"))
+                }
+                ("auth", ns::SASL) | ("authenticate", ns::SASL2) => {
+                    inline = Inline::read(&element);
                     let (door, address) = (self.door, self.address);
                     let with = Circumstances { chat: &door.chat, address, bindings: &bindings };
                     let offered = Mechanism::offered(&bindings, self.plain_allowed(), door.options.scram_sha1);
                     let wanted = offered.into_iter().find(|m| Some(m.name()) == element.attr("mechanism"));
-                    match (wanted, decoded(&element)) {
+                    // Nothing is offered to upgrade to (XEP-0388 section 2.3).
+                    let wanted = wanted.filter(|_| profile == Profile::Core || element.attr("upgrade").is_none());
+                    match (wanted, profile.first_words(&element)) {
                         (None, _) => Err(Failure::new("invalid-mechanism")),
                         (_, None) => Err(Failure::new("incorrect-encoding")),
                         (Some(mechanism), Some(words)) => sasl::begin(&with, mechanism, &words).await,
                     }
                 }
-                ("response", ns::SASL) => {
+                ("response", ns::SASL | ns::SASL2) => {
                     let with = Circumstances { chat: &self.door.chat, address: self.address, bindings: &bindings };
                     match (under_way.take(), decoded(&element)) {
-                        (Some(exchange), Some(words)) => sasl::go_on(&with, exchange, &words).await,
+                        (Some((of, exchange)), Some(words)) if of == profile => {
+                            sasl::go_on(&with, exchange, &words).await
+                        }
                         (Some(_), None) => Err(Failure::new("incorrect-encoding")),
-                        (None, _) => Err(Failure::new("malformed-request")),
+                        _ => Err(Failure::new("malformed-request")),
                     }
                 }
-                ("abort", ns::SASL) => Err(Failure::new("aborted")),
+                ("abort", ns::SASL | ns::SASL2) => Err(Failure::new("aborted")),
                 ("iq", ns::CLIENT) if payload(&element).is_some_and(|p| p.is("query", ns::IQ_REGISTER)) => {
                     failures += 1;
                     self.refuse_registration(&element).await?;
@@ -205,20 +232,24 @@ impl Negotiation<'_> {
             under_way = None;
             match outcome {
                 Ok(Step::Challenge(words, exchange)) => {
-                    under_way = Some(*exchange);
-                    self.send(El::of(ns::SASL, "challenge").text(STANDARD.encode(words))).await?;
+                    under_way = Some((profile, *exchange));
+                    self.send(profile.challenge(&words)).await?;
                 }
                 Ok(Step::Success(words, caller)) => {
-                    self.send(El::of(ns::SASL, "success").text(STANDARD.encode(words))).await?;
-                    return Ok(caller);
+                    self.door.counters.sign_ins.add(1);
+                    let pending = match profile {
+                        Profile::Core => {
+                            self.send(profile.success(&words)).await?;
+                            None
+                        }
+                        Profile::Extensible => Some((Success::new(words), inline)),
+                    };
+                    return Ok(SignedIn { caller, pending });
                 }
                 Err(failure) => {
                     failures += 1;
-                    let mut element = El::of(ns::SASL, "failure").child(El::new(failure.condition));
-                    if let Some(why) = failure.why {
-                        element = element.child(El::new("text").attr("xml:lang", "en").text(why));
-                    }
-                    self.send(element).await?;
+                    self.door.counters.refused.add(1);
+                    self.send(profile.failure(failure)).await?;
                     if failures >= ATTEMPTS {
                         return Err(StreamError::new("policy-violation", "too many attempts to sign in").into());
                     }
@@ -246,8 +277,9 @@ impl Negotiation<'_> {
         }
         if !self.must_encrypt() {
             let offered = Mechanism::offered(bindings, self.plain_allowed(), self.door.options.scram_sha1);
-            let names = offered.iter().map(|m| El::new("mechanism").text(m.name()));
-            features = features.child(El::of(ns::SASL, "mechanisms").children(names));
+            let names = || offered.iter().map(|m| El::new("mechanism").text(m.name()));
+            features = features.child(El::of(ns::SASL, "mechanisms").children(names()));
+            features = features.child(El::of(ns::SASL2, "authentication").children(names()).child(Inline::offered()));
             if bindings.any() {
                 let types = bindings.offered().map(|b| El::new("channel-binding").attr("type", b.name()));
                 features = features.child(El::of(ns::SASL_CB_TYPES, "sasl-channel-binding").children(types));
@@ -256,30 +288,54 @@ impl Negotiation<'_> {
         features.child(limits(Bounds::STRANGER.bytes))
     }
 
-    async fn begin_session(&mut self, caller: &Caller) -> Result<Begun, End> {
+    /// Has a session begin or go on for somebody who has signed in.
+    async fn begin(&mut self, caller: &Caller, pending: Option<(Success, Inline)>) -> Result<Begun, End> {
         let bytes = self.door.options.stanza_bytes;
-        self.transport.restart();
-        self.transport.set_bounds(Bounds { bytes, depth: 32, elements: 2_048, attributes: 64 });
-        self.open(|_| {
-            features()
-                .child(El::of(ns::BIND, "bind"))
-                .child(El::of(ns::IQ_SESSION, "session").child(El::new("optional")))
-                .child(El::of(ns::SM_3, "sm"))
-                .child(El::of(ns::CSI_0, "csi"))
-                .child(El::of(ns::ROSTER_VERSIONS, "ver"))
-                .child(limits(bytes))
-        })
-        .await?;
+        let bounds = Bounds { bytes, depth: 32, elements: 2_048, attributes: 64 };
+        let Some((mut success, Inline { resume, begin })) = pending else {
+            self.transport.restart();
+            self.transport.set_bounds(bounds);
+            self.open(|_| features_before(bytes)).await?;
+            return self.begin_when_asked(caller).await;
+        };
+        self.transport.set_bounds(bounds);
+        if let Some(resume) = resume {
+            match self.parked(&resume, caller) {
+                Ok((parked, h)) => return Ok(Begun::Resume(parked, h, Some(success))),
+                Err(why) => success = success.without_session(why),
+            }
+        }
+        if let Some(wanted) = begin {
+            let (resource, asked) = (wanted.resource(caller.user), Asked::Inline(Box::new(wanted), success));
+            return Ok(Begun::Bind { resource, asked });
+        }
+        let as_whom = {
+            let directory = self.door.chat.directory();
+            self.door.domains.of(&directory, caller.user)
+        };
+        let told = [Out::element(success.told(&as_whom, [])), Out::element(features_before(bytes))];
+        self.transport.send("", &told).await?;
+        self.begin_when_asked(caller).await
+    }
+
+    /// The session that somebody wants to go on with, and how many stanzas have arrived.
+    ///
+    /// # Errors
+    /// Why it does not (XEP-0198 section 5).
+    fn parked(&self, resume: &Resume, caller: &Caller) -> Result<(Handle, u32), &'static str> {
+        let parked = self.door.parked.find(&resume.previous, caller.user).ok_or("item-not-found")?;
+        Ok((parked, resume.h.ok_or("bad-request")?))
+    }
+
+    /// Waits until the client asks for a session by itself.
+    async fn begin_when_asked(&mut self, caller: &Caller) -> Result<Begun, End> {
         loop {
             let element = self.stanza().await?;
             if element.is("resume", ns::SM_3) {
-                let parked = self.door.parked.find(element.attr("previd").unwrap_or_default(), caller.user);
-                let why = match (parked, element.attr("h").and_then(|h| h.parse().ok())) {
-                    (Some(parked), Some(h)) => return Ok(Begun::Resume(parked, h)),
-                    (Some(_), None) => "bad-request",
-                    (None, _) => "item-not-found",
-                };
-                self.send(El::of(ns::SM_3, "failed").child(El::of(ns::XMPP_STANZAS, why))).await?;
+                match self.parked(&Resume::read(&element), caller) {
+                    Ok((parked, h)) => return Ok(Begun::Resume(parked, h, None)),
+                    Err(why) => self.send(El::of(ns::SM_3, "failed").child(El::of(ns::XMPP_STANZAS, why))).await?,
+                }
                 continue;
             }
             let bind = payload(&element).filter(|p| p.is("bind", ns::BIND));
@@ -287,7 +343,7 @@ impl Negotiation<'_> {
                 return Err(StreamError::new("not-authorized", "bind a resource first").into());
             };
             match resource(child_text(bind, "resource", ns::BIND)) {
-                Ok(resource) => return Ok(Begun::Bind { resource, id: id.to_owned() }),
+                Ok(resource) => return Ok(Begun::Bind { resource, asked: Asked::ByIq(id.to_owned()) }),
                 Err(error) => {
                     let iq = Iq { id, set: true, to: None, payload: bind };
                     self.send(iq.error(&error)).await?;
@@ -330,6 +386,23 @@ fn features() -> El {
     El::new("stream:features").attr("xmlns:stream", ns::XMPP_STREAM)
 }
 
+/// What somebody can do who has signed in and has no session yet.
+fn features_before(bytes: usize) -> El {
+    let optional = El::of(ns::IQ_SESSION, "session").child(El::new("optional"));
+    let session = features().child(El::of(ns::BIND, "bind")).child(optional).child(El::of(ns::SM_3, "sm"));
+    always(session, bytes)
+}
+
+/// What can be done in a session that has begun. `manageable`: whether stream management can still begin.
+pub(crate) fn features_inside(bytes: usize, manageable: bool) -> El {
+    let managing = manageable.then(|| El::of(ns::SM_3, "sm"));
+    always(features().children(managing), bytes)
+}
+
+fn always(features: El, bytes: usize) -> El {
+    features.child(El::of(ns::CSI_0, "csi")).child(El::of(ns::ROSTER_VERSIONS, "ver")).child(limits(bytes))
+}
+
 /// How large a stanza may be (XEP-0478).
 fn limits(bytes: usize) -> El {
     El::of(ns::LIMITS, "limits").field("max-bytes", bytes)
@@ -348,13 +421,6 @@ fn check(door: &Door, opening: &Opening) -> Result<(), StreamError> {
     match opening.version.as_deref().and_then(|v| v.split('.').next()).and_then(|major| major.parse::<u32>().ok()) {
         Some(major) if major >= 1 => Ok(()),
         _ => Err(StreamError::new("unsupported-version", "version 1.0 of XMPP is spoken here")),
-    }
-}
-
-fn decoded(element: &Element) -> Option<Vec<u8>> {
-    match element.text().trim() {
-        "" | "=" => Some(Vec::new()),
-        text => STANDARD.decode(text).ok(),
     }
 }
 

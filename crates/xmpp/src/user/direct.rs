@@ -178,11 +178,15 @@ impl Session {
         }
     }
 
+    /// What waits for this person.
+    pub(crate) async fn what_waits(&mut self) -> Vec<Item> {
+        self.door.chat.kept_items(self.user(), WAITING).await.unwrap_or_default()
+    }
+
     /// Gives what waits for this person to this client.
     pub(crate) async fn give_what_waited(&mut self) {
-        if let Ok(waiting) = self.door.chat.kept_items(self.user(), WAITING).await {
-            self.give(waiting).await;
-        }
+        let waiting = self.what_waits().await;
+        self.give(waiting).await;
     }
 
     /// Gives this client what waited, and notes that it waits no more.
@@ -205,8 +209,16 @@ impl Session {
                 self.push(Out::Stanza(stanza.into()));
             }
         }
-        let given = waiting.into_iter().map(|item| item.id).collect();
-        if let Err(error) = chat.drop_items(self.user(), WAITING, given).await {
+        self.pass_over(waiting).await;
+    }
+
+    /// Notes that something waits no more: it was given, or is read from the archive.
+    pub(crate) async fn pass_over(&mut self, waiting: Vec<Item>) {
+        let given: Vec<String> = waiting.into_iter().map(|item| item.id).collect();
+        if given.is_empty() {
+            return;
+        }
+        if let Err(error) = self.door.chat.drop_items(self.user(), WAITING, given).await {
             tracing::debug!(%error, "what waited will be given again");
         }
     }
