@@ -28,6 +28,9 @@ network_settings = {
 	nagle = false,
 }
 
+-- By default it collects in small steps over the whole heap, which is several times as much work with so many people.
+gc = { mode = "generational" }
+
 authentication = "internal_hashed"
 password_hash = "SHA-256"
 default_iteration_count = @ITERATIONS@

@@ -97,12 +97,6 @@ impl Link {
         Ok(())
     }
 
-    /// Whether a server offers TLS on a plain stream.
-    pub(crate) async fn is_secure_offered(account: &Account) -> Result<bool> {
-        let asking = async { secure::is_offered(connect(account.address).await?, &head(&account.domain)).await };
-        tokio::time::timeout(PATIENCE, asking).await.context("no answer in two minutes")?
-    }
-
     async fn connect(account: &Account) -> Result<Self> {
         let stream = connect(account.address).await?;
         if !account.secure {

@@ -1,6 +1,6 @@
 //! TLS as a client begins it on a plain stream (RFC 6120 section 5). Any certificate is believed: what TLS costs is measured, not with whom one speaks.
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -15,16 +15,11 @@ const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 /// More than any server says before TLS.
 const MOST: usize = 16 * 1024;
 
-/// Whether a server that was just connected to offers TLS.
-pub(crate) async fn is_offered(mut stream: TcpStream, head: &str) -> Result<bool> {
-    stream.write_all(head.as_bytes()).await?;
-    Ok(said(&mut stream, "</stream:features>").await?.contains(TLS))
-}
-
 /// Takes a connection to TLS, after `head`, with which a stream begins.
 pub(crate) async fn start(mut stream: TcpStream, head: &str, domain: &str) -> Result<TlsStream<TcpStream>> {
     stream.write_all(head.as_bytes()).await?;
-    said(&mut stream, "</stream:features>").await?;
+    let offered = said(&mut stream, "</stream:features>").await?;
+    ensure!(offered.contains(TLS), "it is not offered");
     stream.write_all(format!("<starttls xmlns='{TLS}'/>").as_bytes()).await?;
     said(&mut stream, "<proceed").await?;
     let name = ServerName::try_from(domain.to_owned())?;

@@ -26,7 +26,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What every server answers, whatever its standing.
-const EVERYWHERE: [&str; 8] = [
+const EVERYWHERE: [&str; 9] = [
     "GET /api/v1/server",
     "GET /api/v1/openapi.json",
     "GET /api/v1/pool",
@@ -35,6 +35,7 @@ const EVERYWHERE: [&str; 8] = [
     "GET /api/v1/pool/notice",
     "PUT /api/v1/pool/notice",
     "DELETE /api/v1/pool/notice",
+    "POST /api/v1/pool/announcements",
 ];
 
 async fn server(url: &str, name: &str, drain_minutes: u32) -> Server {
@@ -212,6 +213,13 @@ async fn the_list_of_active_servers_is_an_administrators() {
     assert_eq!(admin.get(notice).await.ok(), set, "a move does not take its place");
     assert_eq!(admin.delete(notice).await.status, StatusCode::NO_CONTENT);
     assert_eq!(two.operator().get(notice).await.ok()["notice"], json!(null));
+
+    // Said at whichever server, also at one that takes no clients.
+    let (announcements, said) = ("/api/v1/pool/announcements", json!({"announcement": "Tea is ready"}));
+    ana.post(announcements, said.clone()).await.refused("forbidden", None);
+    for administrator in [&admin, &two.operator()] {
+        assert_eq!(administrator.post(announcements, said.clone()).await.status, StatusCode::NO_CONTENT);
+    }
 
     let running = admin.delete("/api/v1/pool/servers/two").await;
     assert!(running.status.is_client_error(), "{running:?}");

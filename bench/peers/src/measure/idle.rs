@@ -3,7 +3,7 @@
 use super::Sizes;
 use crate::audience::{Audience, Deaf, Seat};
 use crate::figures::{Figure, count};
-use crate::link::Link;
+use crate::link::{Account, Link};
 use crate::sasl::Way;
 use crate::site::{Site, room};
 use anyhow::Result;
@@ -19,16 +19,12 @@ const BEFORE: usize = 50;
 const REST: Duration = Duration::from_secs(12);
 
 pub(crate) async fn measure(site: &mut Site, sizes: &Sizes) -> Result<Vec<Figure>> {
-    let seat = |n: usize| Seat { account: site.account(n, Way::Scram), room: None };
+    let accounts: Vec<Account> = (0..sizes.idle.max(BEFORE)).map(|n| site.account(n, Way::Scram)).collect();
+    let seat = |n: usize| Seat { account: accounts[n].clone(), room: None };
     Audience::gather((0..BEFORE).map(seat).collect(), &Arc::new(Deaf)).await?.leave().await?;
-    let rest = async || {
-        site.settle().await;
-        tokio::time::sleep(REST).await;
-        site.memory()
-    };
-    let before = rest().await;
+    let before = rest(site).await;
     let audience = Audience::gather((0..sizes.idle).map(seat).collect(), &Arc::new(Deaf)).await?;
-    let connected = rest().await;
+    let connected = rest(site).await;
     let enter = |n: usize| {
         let room = room(format!("idle{}", n / IN_EACH));
         format!(
@@ -36,7 +32,7 @@ pub(crate) async fn measure(site: &mut Site, sizes: &Sizes) -> Result<Vec<Figure
         )
     };
     audience.send_each(enter).await?;
-    let entered = rest().await;
+    let entered = rest(site).await;
     audience.ensure_all_there()?;
     let each = |after: u64, before: u64| (count(after) - count(before)) / count(sizes.idle as u64);
     let figure = |name: &str, unit, value| Figure::new(WHAT, name, unit, value);
@@ -55,15 +51,30 @@ pub(crate) async fn measure(site: &mut Site, sizes: &Sizes) -> Result<Vec<Figure
         seat.account.secure = true;
         seat
     };
-    if Link::is_secure_offered(&seat(0).account).await? {
+    let first = Link::open(&secured(0).account).await;
+    if let Err(error) = &first {
+        eprintln!("    not measured over TLS: {error:#}");
+    }
+    if let Ok(first) = first {
+        first.close().await;
+        // What those before it have left would be counted to nobody.
+        site.stop();
+        site.start().await?;
         Audience::gather((0..BEFORE).map(secured).collect(), &Arc::new(Deaf)).await?.leave().await?;
-        let before = rest().await;
+        let before = rest(site).await;
         let audience = Audience::gather((0..sizes.idle).map(secured).collect(), &Arc::new(Deaf)).await?;
-        let connected = rest().await;
+        let connected = rest(site).await;
         audience.ensure_all_there()?;
         figures.push(figure("server, of an idle connection over TLS", "KiB", each(connected.0, before.0)));
         audience.leave().await?;
         site.settle().await;
     }
     Ok(figures)
+}
+
+/// The memory of server and database once nothing happens any more.
+async fn rest(site: &Site) -> (u64, u64) {
+    site.settle().await;
+    tokio::time::sleep(REST).await;
+    site.memory()
 }
