@@ -6,9 +6,12 @@ use crate::tls::Tls;
 use axum::extract::ws::{Message, WebSocket};
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::SinkExt as _;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -213,10 +216,16 @@ impl Transport {
                 }
             }
             Pipe::Tls(secured) => {
-                let mut some = [0; 1024];
-                let n = secured.stream.read(&mut some).await?;
-                self.came.extend_from_slice(&some[..n]);
-                Ok(n > 0)
+                let came = &mut self.came;
+                // The room to read into is taken for no longer than reading takes: it is not for an idle client to keep.
+                poll_fn(|context| {
+                    let mut some = [0; READ];
+                    let mut read = ReadBuf::new(&mut some);
+                    ready!(Pin::new(&mut secured.stream).poll_read(context, &mut read))?;
+                    came.extend_from_slice(read.filled());
+                    Poll::Ready(Ok(!read.filled().is_empty()))
+                })
+                .await
             }
             Pipe::WebSocket(socket) => match socket.recv().await {
                 Some(Ok(Message::Text(text))) => {
