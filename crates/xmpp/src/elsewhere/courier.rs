@@ -10,6 +10,7 @@ use crate::xml::El;
 use holdfast_chat::pool::carry::Carried;
 use holdfast_domain::{PrincipalId, RoomId};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -27,19 +28,40 @@ pub(crate) struct Courier {
     run: Uuid,
     clients: HashMap<Uuid, HashMap<u64, Arc<Resource>>>,
     /// Those of a server that were named since the first piece of all its clients.
-    named: HashMap<Uuid, HashSet<u64>>,
+    named: Named<u64>,
     /// The same of their seats in rooms.
-    seated: HashMap<Uuid, HashSet<(u64, RoomId)>>,
+    seated: Named<(u64, RoomId)>,
     /// When all clients here are to be told of, if that was asked for.
     whole_at: Option<Instant>,
     told_whole: Instant,
+}
+
+/// What servers have named since they began to say all, by their runs.
+struct Named<K>(HashMap<Uuid, HashSet<K>>);
+
+impl<K: Eq + Hash> Named<K> {
+    /// One more piece of all. Answers what was named in them when it is the last and none before it was missed.
+    fn piece(&mut self, run: Uuid, (first, last): (bool, bool), some: impl Iterator<Item = K>) -> Option<HashSet<K>> {
+        if first {
+            self.0.insert(run, HashSet::new());
+        }
+        self.also(run, some);
+        if last { self.0.remove(&run) } else { None }
+    }
+
+    /// Said by itself, perhaps between two pieces.
+    fn also(&mut self, run: Uuid, some: impl Iterator<Item = K>) {
+        if let Some(named) = self.0.get_mut(&run) {
+            named.extend(some);
+        }
+    }
 }
 
 /// Begins to take what other servers send, if there is a pool.
 pub(crate) fn begin(door: &Door) {
     let (Some(run), Some(carried)) = (door.chat.run(), door.chat.carried()) else { return };
     let told_whole = Instant::now();
-    let (clients, named, seated) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let (clients, named, seated) = (HashMap::new(), Named(HashMap::new()), Named(HashMap::new()));
     let courier = Courier { door: door.clone(), run, clients, named, seated, whole_at: None, told_whole };
     tokio::spawn(courier.go_on(carried));
 }
@@ -106,8 +128,8 @@ impl Courier {
                 here.into_iter().for_each(|user| self.door.give_what_waits(user));
             }
             Carried::Gone { run } => {
-                self.named.remove(&run);
-                self.seated.remove(&run);
+                self.named.0.remove(&run);
+                self.seated.0.remove(&run);
                 self.unseat_all_but(run, &HashSet::new());
                 self.door.occupants.forget(run);
                 for (_, gone) in self.clients.remove(&run).unwrap_or_default() {
@@ -126,16 +148,11 @@ impl Courier {
                 }
             }
             Parcel::Clients { first, last, some } => {
-                if first {
-                    self.named.insert(run, HashSet::new());
-                }
-                if let Some(named) = self.named.get_mut(&run) {
-                    named.extend(some.iter().map(|client| client.key));
-                }
+                let all = self.named.piece(run, (first, last), some.iter().map(|client| client.key));
                 for client in some {
                     self.learn(run, client).await;
                 }
-                if last && let Some(named) = self.named.remove(&run) {
+                if let Some(named) = all {
                     let clients = self.clients.entry(run).or_default();
                     let gone: Vec<_> = clients.extract_if(|key, _| !named.contains(key)).collect();
                     for (_, gone) in gone {
@@ -165,23 +182,16 @@ impl Courier {
             Parcel::Common(user, what) => self.door.resources.know(user, &what),
             Parcel::Waiting(user) => self.door.give_what_waits(user),
             Parcel::Seat(seated) => {
-                if let Some(named) = self.seated.get_mut(&run) {
-                    named.insert((seated.key, seated.room));
-                }
+                self.seated.also(run, std::iter::once((seated.key, seated.room)));
                 self.door.seat_elsewhere(run, seated);
             }
             Parcel::Unseat { key, room, farewell } => {
                 self.door.unseat_elsewhere(run, key, room, farewell.as_ref());
             }
             Parcel::Seats { first, last, some } => {
-                if first {
-                    self.seated.insert(run, HashSet::new());
-                }
-                if let Some(named) = self.seated.get_mut(&run) {
-                    named.extend(some.iter().map(|seated| (seated.key, seated.room)));
-                }
+                let all = self.seated.piece(run, (first, last), some.iter().map(|seated| (seated.key, seated.room)));
                 some.into_iter().for_each(|seated| self.door.seat_elsewhere(run, seated));
-                if last && let Some(named) = self.seated.remove(&run) {
+                if let Some(named) = all {
                     self.unseat_all_but(run, &named);
                 }
             }
