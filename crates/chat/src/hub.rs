@@ -62,6 +62,8 @@ struct State {
     connections: HashMap<u64, Arc<Connection>>,
     by_user: HashMap<PrincipalId, HashSet<u64>>,
     rooms: HashMap<RoomId, LiveRoom>,
+    /// The rooms that connections are in, so that one that ends need not be looked for in all.
+    inside: HashMap<u64, Vec<RoomId>>,
     /// Who is in which room on the other servers, by their runs.
     elsewhere: HashMap<Uuid, HashMap<RoomId, BTreeMap<PrincipalId, How>>>,
     /// The last entry of each log that was handed out.
@@ -135,9 +137,7 @@ impl Hub {
                 state.by_user.remove(&connection.caller.user);
             }
         }
-        let rooms: Vec<RoomId> =
-            state.rooms.iter().filter(|(_, r)| r.connections.contains_key(&connection.id)).map(|(id, _)| *id).collect();
-        for room in rooms {
+        for room in state.inside.remove(&connection.id).unwrap_or_default() {
             self.leave_locked(&mut state, room, connection);
         }
     }
@@ -164,6 +164,7 @@ impl Hub {
         told: Option<&Roster>,
     ) -> Result<(), Seq> {
         let mut state = self.lock();
+        let state = &mut *state;
         let published = state.published.get(&room).copied().unwrap_or(Seq::ZERO);
         if published > cursor {
             return Err(published);
@@ -175,6 +176,7 @@ impl Hub {
         if live.connections.insert(connection.id, Arc::clone(connection)).is_some() {
             return Ok(());
         }
+        state.inside.entry(connection.id).or_default().push(room);
         let present = live.present(person);
         let (plain, how) = (present.plain(), present.how_here());
         present.here += 1;
@@ -204,6 +206,7 @@ impl Hub {
         if live.connections.remove(&connection.id).is_none() {
             return;
         }
+        state.inside.get_mut(&connection.id).into_iter().for_each(|rooms| rooms.retain(|inside| *inside != room));
         let user = connection.caller.user;
         if let Some(present) = live.people.get_mut(&user) {
             let (plain, how) = (present.plain(), present.how_here());
@@ -405,7 +408,10 @@ impl Hub {
     /// Forgets a room that was deleted.
     pub(crate) fn forget(&self, room: RoomId) {
         let mut state = self.lock();
-        state.rooms.remove(&room);
+        let live = state.rooms.remove(&room).unwrap_or_default();
+        for id in live.connections.keys() {
+            state.inside.get_mut(id).into_iter().for_each(|rooms| rooms.retain(|inside| *inside != room));
+        }
         state.published.remove(&room);
         state.elsewhere.values_mut().for_each(|rooms| drop(rooms.remove(&room)));
     }
