@@ -16,7 +16,7 @@ WEB_MODULES := web/node_modules/.package-lock.json
 export PATH := $(CURDIR)/target/tools/node_modules/.bin:$(PATH)
 
 
-.PHONY: help run lab test test-faults web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser install-xmpp install-azure clean
+.PHONY: help run lab test test-faults web example fmt lint build-debug test-rust test-web test-browser docs install-tools install-postgres install-browser install-xmpp install-azure install-fuzz clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s "$$(printf '\t')"
@@ -59,7 +59,7 @@ test-rust: build-debug
 	  $(CARGO) test --workspace --locked; \
 	fi
 
-test-faults: install-tools install-postgres install-azure web build-debug ## Every test of two sites, also those that take long, and a minute for each fuzz target
+test-faults: install-tools install-postgres install-azure install-fuzz web build-debug ## Every test of two sites, also those that take long, and a minute for each fuzz target
 	export HOLDFAST_BIN="$$(packaging/target-dir.sh)/debug/holdfast"; \
 	$(CARGO) nextest run --workspace --locked --run-ignored all -E '(package(holdfast-tests) & (binary(sites) | binary(sites_faults) | binary(sites_shell) | binary(sites_shipping))) | (package(holdfast-wal) & test(/azure/))'
 	@packaging/fuzz.sh
@@ -88,6 +88,9 @@ install-azure: ## Install what the tests of shares at Azure need: Microsoft's em
 
 install-xmpp: ## Install what the tests with XMPP clients need: slixmpp, Profanity, go-sendxmpp
 	@packaging/install.sh xmpp
+
+install-fuzz: ## Install what fuzzing needs: cargo-fuzz, a nightly Rust
+	@packaging/install.sh fuzz
 
 clean: ## Remove everything that was built; data stays
 	$(CARGO) clean

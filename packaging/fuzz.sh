@@ -3,9 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../crates/xmpp"
 each="${SECONDS_EACH:-60}"
+PATH="$(cd ../.. && pwd)/target/tools/cargo-fuzz/bin:$PATH"
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
-  echo "Not fuzzed: there is no cargo-fuzz here; \`cargo install cargo-fuzz\` brings it." >&2
+  echo "Not fuzzed: there is no cargo-fuzz here; \`packaging/install.sh fuzz\` brings it." >&2
   exit 0
 fi
 if ! cargo +nightly --version >/dev/null 2>&1; then

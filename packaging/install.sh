@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what is missing for a build (`build`), for the tests of the PostgreSQL store (`postgres`), for the browser tests (`browser`), for the tests with
-# XMPP clients (`xmpp`) or for those of shares at Azure (`azure`), and says what it does.
+# XMPP clients (`xmpp`), for those of shares at Azure (`azure`) or for fuzzing (`fuzz`), and says what it does.
 # On Debian and Ubuntu it calls apt-get, as root or through sudo; elsewhere it names what is missing.
 set -euo pipefail
 
@@ -49,8 +49,11 @@ case "${1:-build}" in
     if ! command -v node >/dev/null 2>&1; then missing+=(nodejs npm)
     elif ! command -v npm >/dev/null 2>&1; then missing+=(npm); fi
     ;;
+  fuzz)
+    need c++ build-essential
+    ;;
   *)
-    echo "usage: $0 build|postgres|browser|xmpp|azure" >&2
+    echo "usage: $0 build|postgres|browser|xmpp|azure|fuzz" >&2
     exit 2
     ;;
 esac
@@ -101,6 +104,20 @@ if [ "${1:-build}" = azure ]; then
     echo "Installing Azurite into target/tools/azurite (npm)" >&2
     mkdir -p "$tools"
     npm install --prefix "$tools" --no-audit --no-fund --silent --ignore-scripts azurite@3.37.0
+  fi
+fi
+
+if [ "${1:-build}" = fuzz ]; then
+  # For this checkout alone. Instrumenting needs a nightly compiler, which rustup has; where Rust came another way, fuzz.sh says what is missing.
+  tools="$(dirname "$0")/../target/tools/cargo-fuzz"
+  if ! [ -x "$tools/bin/cargo-fuzz" ]; then
+    echo "Installing cargo-fuzz into target/tools/cargo-fuzz (cargo install)" >&2
+    cargo install --quiet --locked --root "$tools" --target-dir "$tools/build" cargo-fuzz@0.13.2
+    rm -rf "$tools/build"
+  fi
+  if command -v rustup >/dev/null 2>&1 && ! cargo +nightly --version >/dev/null 2>&1; then
+    echo "Installing a nightly Rust (rustup toolchain install)" >&2
+    rustup toolchain install nightly --profile minimal >/dev/null
   fi
 fi
 
