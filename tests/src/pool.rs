@@ -256,6 +256,14 @@ impl Pool {
         self.made("/users", &json!({ "name": name, "password": PASSWORD }))
     }
 
+    /// Adds an administrator with [`PASSWORD`].
+    ///
+    /// # Panics
+    /// When that is refused.
+    pub fn add_administrator(&self, name: &str) -> i64 {
+        self.made("/users", &json!({ "name": name, "password": PASSWORD, "admin": true }))
+    }
+
     /// Adds an open room, in a category of its own, and answers its number.
     ///
     /// # Panics

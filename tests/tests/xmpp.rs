@@ -29,9 +29,11 @@ scenarios! {
     rooms {
         entering_makes_a_room,
         nicks,
+        namesakes,
         history_on_entry,
         archive_of_a_room,
         corrections_retractions_reactions,
+        markers_hints_and_alerts,
         forged_ids_are_taken_off,
         self_ping,
         settings_and_lists,
@@ -59,6 +61,8 @@ scenarios! {
         bookmarks_in_all_forms,
         cards_and_private_xml,
         one_picture_in_both_forms,
+        how_far_one_has_read,
+        a_client_that_nobody_looks_at,
         the_server_says_what_it_is,
         a_broken_connection_goes_on,
         wrong_passwords,
@@ -72,6 +76,7 @@ scenarios! {
         the_service_is_found,
         a_file_said_in_a_room,
         a_file_of_the_web,
+        a_file_in_a_correction,
         slots_that_are_refused,
         a_file_said_to_one,
     }
@@ -147,9 +152,34 @@ fn old_clients_sign_in_with_sha_1_where_it_is_wanted() {
     .unwrap_or_else(|said| panic!("{said}"));
 }
 
+#[test]
+fn an_archive_brings_along_what_people_have() {
+    let dir = tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let (data, copy, archive, moved) = (path("data"), path("copy"), path("pool.zip"), path("moved"));
+    let mut server = Some(serve(data.as_ref(), &[]));
+    let address = server.as_ref().unwrap().xmpp.clone().unwrap();
+    let environment =
+        [("HOLDFAST_MOVED", moved.as_str()), ("HOLDFAST_HTTP", &server.as_ref().unwrap().address.clone())];
+    play("files", "a_pool_that_moves", &address, &environment, |_| {
+        assert!(server.take().unwrap().stop().success());
+        let wrote = run(["export", &archive, "--data", &data]).ended(0);
+        assert!(wrote.out.contains("2 one-to-one messages, 2 files"), "{}", wrote.out);
+        let would = run(["import", &archive, "--data", &copy, "--what-if"]).ended(0);
+        assert!(would.out.contains("2 one-to-one messages, 2 files"), "{}", would.out);
+        run(["import", &archive, "--data", &copy]).ended(0);
+        let again = Server::start_with(copy.as_ref(), &SETTINGS);
+        std::fs::write(path("moving"), format!("{} {}", again.xmpp.clone().unwrap(), again.address)).unwrap();
+        std::fs::rename(path("moving"), &moved).unwrap();
+        server = Some(again);
+    })
+    .unwrap_or_else(|said| panic!("{said}"));
+}
+
 fn pool() -> Pool {
     let settings: Vec<(&str, &str)> = SETTINGS.into_iter().chain([("POOL__DRAIN_MINUTES", "0")]).collect();
     let pool = Pool::start(&Plan { servers: 2, settings: &settings, ..Plan::default() });
+    pool.add_administrator(PEOPLE[0]);
     for name in &PEOPLE[1..] {
         pool.add_user(name);
     }
@@ -171,47 +201,66 @@ fn two_servers_of_a_pool_are_one_and_who_was_on_a_killed_one_goes() {
     });
 }
 
-/// Scenarios of one server, with the clients of each at two by turns.
-#[test]
-fn people_on_two_servers_of_a_pool_talk_as_on_one() {
+/// Plays scenarios of one server with the clients of each at two by turns.
+fn plays_at_two(file: &str, names: &[&str]) {
     let pool = pool();
     let (first, second) = (pool.server(0).xmpp.clone().unwrap(), pool.server(1).xmpp.clone().unwrap());
     let web = pool.server(0).address.clone();
     let environment =
         [("HOLDFAST_SPREAD", second.as_str()), ("HOLDFAST_HTTP", web.as_str()), ("HOLDFAST_PASSWORD", PASSWORD)];
-    for (file, names) in [
-        (
-            "people",
-            &[
-                "one_to_one",
-                "carbons",
-                "messages_wait_for_whoever_is_away",
-                "subscriptions",
-                "blocking",
-                "blocking_ends_presence_both_ways",
-                "bookmarks_in_all_forms",
-                "a_client_of_another_is_asked",
-                "the_same_client_again",
-            ][..],
-        ),
-        (
-            "rooms",
-            &[
-                "entering_makes_a_room",
-                "nicks",
-                "kicks",
-                "a_request_to_speak",
-                "settings_and_lists",
-                "invitations",
-                "whispers",
-                "seen_as_they_are",
-            ][..],
-        ),
-    ] {
-        for name in names {
-            play(file, name, &first, &environment, |_| {}).unwrap_or_else(|said| panic!("{said}"));
-        }
+    for name in names {
+        play(file, name, &first, &environment, |_| {}).unwrap_or_else(|said| panic!("{said}"));
     }
+}
+
+#[test]
+fn people_on_two_servers_of_a_pool_talk_as_on_one() {
+    plays_at_two(
+        "people",
+        &[
+            "one_to_one",
+            "carbons",
+            "messages_wait_for_whoever_is_away",
+            "subscriptions",
+            "blocking",
+            "blocking_ends_presence_both_ways",
+            "bookmarks_in_all_forms",
+            "a_client_of_another_is_asked",
+            "the_same_client_again",
+        ],
+    );
+}
+
+#[test]
+fn rooms_on_two_servers_of_a_pool_are_as_on_one() {
+    plays_at_two(
+        "rooms",
+        &[
+            "entering_makes_a_room",
+            "nicks",
+            "kicks",
+            "a_request_to_speak",
+            "settings_and_lists",
+            "invitations",
+            "whispers",
+            "seen_as_they_are",
+            "the_end_of_a_room",
+        ],
+    );
+}
+
+#[test]
+fn what_is_said_on_two_servers_of_a_pool_is_heard_as_on_one() {
+    plays_at_two(
+        "rooms",
+        &[
+            "corrections_retractions_reactions",
+            "markers_hints_and_alerts",
+            "subjects",
+            "the_web_and_xmpp_in_one_room",
+            "namesakes",
+        ],
+    );
 }
 
 /// Who is on a killed server is seen to go, and what is said to him meanwhile waits for him.
@@ -359,6 +408,7 @@ fn every_scenario_is_played() {
             "a_crowd",
             "whoever_does_not_sign_in_is_let_go",
             "where_no_files_are_taken",
+            "a_pool_that_moves",
             "without_uploads",
         ];
         there.retain(|name| !names.contains(&name.as_str()) && !apart.contains(&name.as_str()));

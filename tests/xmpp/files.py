@@ -1,6 +1,8 @@
 """Files over XMPP (XEP-0363): uploaded, said, and fetched by whoever knows the address."""
 
+import asyncio
 import base64
+import os
 import re
 import urllib.error
 import urllib.request
@@ -8,7 +10,7 @@ import uuid
 
 from slixmpp.exceptions import IqError
 
-from client import ET, Web, a_room, archived, error_of, run, stanza_id
+from client import ET, Server, Web, a_room, archived, error_of, mam, results, run, stanza_id
 
 UPLOAD = "urn:xmpp:http:upload:0"
 OOB = "{jabber:x:oob}x"
@@ -167,6 +169,58 @@ async def a_file_of_the_web(server):
     assert [body for _, body, _ in page] == [alone["body"], both["body"]]
 
 
+async def a_file_in_a_correction(server):
+    """A correction takes the place of all that was said, its files too; an edit by the web keeps them."""
+    web = Web("bo")
+    ana, cleo = await server.client("ana"), await server.client("cleo")
+    room = a_room(server, "corrected")
+    await ana.join(room, "ana")
+    await cleo.join(room, "cleo")
+    number = await number_of(web, room)
+
+    def now():
+        [entry] = messages_of(web, number)
+        return entry["message"]["text"], [f["name"] for f in entry["message"]["files"]]
+
+    async def correct(text):
+        replace = ET.Element("{urn:xmpp:message-correct:0}replace", {"id": first["id"]})
+        await ana.say(room, text, children=[replace])
+        seen = await cleo.heard(room, text)
+        assert seen.xml.find("{urn:xmpp:message-correct:0}replace").get("id") == first["id"]
+        return seen
+
+    first = await ana.say(room, "the plan follows")
+    await cleo.heard(room, "the plan follows")
+    plan, better = await upload(ana, "plan.png", PNG), await upload(ana, "better.png", PNG)
+    await correct(f"the plan:\n{plan}")
+    assert now() == ("the plan:", ["plan.png"])
+    await correct(f"a better plan:\n{better}")
+    assert now() == ("a better plan:", ["better.png"])
+    assert oob_of((await correct(better)).xml) == [better]
+    assert now() == ("", ["better.png"])
+    await correct(f"{better}\n{plan}")
+    assert now() == ("", ["better.png", "plan.png"])
+    await correct("no plan")
+    assert now() == ("no plan", []) and status("GET", plan) == 200
+    seq = messages_of(web, number)[0]["seq"]
+    versions = Web("ana").ask("GET", f"/rooms/{number}/entries/{seq}/versions")["items"]
+    assert [len(v["files"]) for v in versions] == [0, 1, 1, 1, 2, 0], versions
+
+    # The web's own files, which its edit keeps and tells.
+    request = urllib.request.Request(f"{web.base}/rooms/{number}/files?name=bo.txt", data=b"bo", method="POST")
+    with web.cookies.open(request, timeout=15) as answer:
+        file = re.search(rb'"id":"([^"]+)"', answer.read()).group(1).decode()
+    said = web.ask("POST", f"/rooms/{number}/messages", {"text": "mine", "files": [file], "client_id": str(uuid.uuid4())})
+    await ana.until("the file", lambda s: s.name == "message" and s["body"].startswith("mine\n"))
+    edited = web.ask("PATCH", f"/rooms/{number}/messages/{said['seq']}", {"text": "still mine", "client_id": str(uuid.uuid4())})
+    assert [f["name"] for f in edited["edit"]["files"]] == ["bo.txt"], edited
+    seen = await ana.until("the edit", lambda s: s.name == "message" and s["body"].startswith("still mine"))
+    text, url = seen["body"].split("\n")
+    assert text == "still mine" and http("GET", url)[2] == b"bo"
+    page, _ = await archived(cleo, room)
+    assert page[-1][1] == seen["body"], page
+
+
 async def slots_that_are_refused(server):
     ana = await server.client("ana")
     service = f"upload.{server.domain}"
@@ -262,6 +316,49 @@ async def a_file_said_to_one(server):
     assert entry["message"]["text"] == get and entry["message"]["files"] == []
 
 
+async def a_pool_that_moves(server):
+    """The test exports the pool, takes the archive into a new one and starts that in its place: people find what they had."""
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = a_room(server, "moving")
+    await ana.join(room, "ana")
+    shared, private = await upload(ana, "shared.png", PNG), await upload(ana, "private.png", PNG)
+    said = await ana.say(room, f"look: {shared} !")
+    ana.make_message(mto=server.jid("bo"), mbody=private, mtype="chat").send()
+    heard = await bo.until("the address", lambda s: s.name == "message" and s["body"] == private)
+    ana.make_message(mto=server.jid("cleo"), mbody="for later", mtype="chat").send()
+    bookmarks = f"<storage xmlns='storage:bookmarks'><conference jid='{room}' name='Moving'/></storage>"
+    await ana.ask(None, f"<query xmlns='jabber:iq:private'>{bookmarks}</query>", "set")
+    await ana.ask(None, f"<query xmlns='jabber:iq:roster'><item jid='{server.jid('bo')}' name='Bo the builder'/></query>", "set")
+    ids = stanza_id(said), stanza_id(heard)
+    assert all(ids), ids
+
+    print("do move", flush=True)
+    address, web = os.environ["HOLDFAST_MOVED"], None
+    for _ in range(300):
+        if os.path.exists(address):
+            xmpp, web = open(address).read().split()
+            break
+        await asyncio.sleep(0.1)
+    moved = Server(*xmpp.rsplit(":", 1), server.domain, server.rooms)
+    ana, bo, cleo = [await moved.client(name) for name in ("ana", "bo", "cleo")]
+    await cleo.until("what waited", lambda s: s.name == "message" and s["body"] == "for later")
+    for get in (shared, private):
+        assert http("GET", f"{web}/files/{get.split('/files/')[1]}")[::2] == (200, PNG), get
+    await bo.ask(bo.boundjid.bare, mam(), "set")
+    assert [(i, body) for i, body, _ in results(bo)] == [(ids[1], private)]
+    await ana.join(room, "ana")
+    page, _ = await archived(ana, room)
+    assert [(i, body) for i, body, _ in page] == [(ids[0], f"look: {shared} !")]
+    kept = await ana.ask(None, "<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query>")
+    assert [c.get("jid") for c in kept.iter("{storage:bookmarks}conference")] == [room]
+    roster = await ana.ask(None, "<query xmlns='jabber:iq:roster'/>")
+    assert [(i.get("jid"), i.get("name")) for i in roster] == [(server.jid("bo"), "Bo the builder")]
+    # What is said from now on follows on what was.
+    bo.make_message(mto=server.jid("ana"), mbody="found it", mtype="chat").send()
+    answer = await ana.until("an answer", lambda s: s.name == "message" and s["body"] == "found it")
+    assert stanza_id(answer) > ids[1]
+
+
 async def without_uploads(server):
     """`xmpp.uploads = false`: there is no service, and files of the web have names alone."""
     ana = await server.client("ana")
@@ -280,6 +377,6 @@ async def without_uploads(server):
     assert heard["body"] == f"here\n[one.png ({len(PNG)} bytes)]", heard["body"]
 
 
-LISTED = ["the_service_is_found", "a_file_said_in_a_room", "a_file_of_the_web", "slots_that_are_refused", "where_no_files_are_taken",
-          "a_file_said_to_one", "without_uploads"]
+LISTED = ["the_service_is_found", "a_file_said_in_a_room", "a_file_of_the_web", "a_file_in_a_correction", "slots_that_are_refused",
+          "where_no_files_are_taken", "a_file_said_to_one", "a_pool_that_moves", "without_uploads"]
 run({name: globals()[name] for name in LISTED})

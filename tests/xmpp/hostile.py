@@ -100,6 +100,8 @@ async def before_signing_in(server):
     line.say(header(server.domain))
     await line.until("</stream:features>")
     assert "iq-register" not in line.came
+    # How large a stanza may be is said before (XEP-0478), and that more than that ends the stream.
+    assert "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>10240</max-bytes></limits>" in line.came.replace('"', "'"), line.came
     line.say("<iq type='get' id='r1'><query xmlns='jabber:iq:register'/></iq>")
     await line.until("service-unavailable")
     line.say("<iq type='set' id='r2'><query xmlns='jabber:iq:register'><username>x</username><password>y</password></query></iq>")

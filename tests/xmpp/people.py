@@ -294,6 +294,53 @@ async def one_picture_in_both_forms(server):
     assert shown(seen) == []
 
 
+async def how_far_one_has_read(server):
+    """One client notes it, the other is told, and nobody else may look (XEP-0490)."""
+    node = "urn:xmpp:mds:displayed:0"
+    ana, phone = await server.client("ana"), await server.client("ana", resource="phone")
+    phone["xep_0030"].add_feature(f"{node}+notify")
+    await phone["xep_0115"].update_caps()
+    room, read = server.room("tea"), f"1-{uuid.uuid4().hex[:8]}"
+    options = ("<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#publish-options</value></field>"
+               "<field var='pubsub#persist_items'><value>true</value></field><field var='pubsub#max_items'><value>max</value></field>"
+               "<field var='pubsub#send_last_published_item'><value>never</value></field><field var='pubsub#access_model'><value>whitelist</value></field></x></publish-options>")
+    await ana.ask(None, f"<pubsub xmlns='{PUBSUB}'><publish node='{node}'><item id='{room}'><displayed xmlns='{node}'>"
+                        f"<stanza-id xmlns='urn:xmpp:sid:0' id='{read}' by='{room}'/></displayed></item></publish>{options}</pubsub>", "set")
+    told = await phone.until("how far the other has read", lambda s: s.xml.find(f".//{{{node}}}displayed") is not None)
+    assert told["from"].bare == ana.boundjid.bare and told.xml.find(".//{urn:xmpp:sid:0}stanza-id").get("id") == read, told
+    items = await phone.ask(None, f"<pubsub xmlns='{PUBSUB}'><items node='{node}'/></pubsub>")
+    assert [i.get("id") for i in items.iter(f"{{{PUBSUB}}}item")] == [room]
+    bo = await server.client("bo")
+    assert await bo.refused(server.jid("ana"), f"<pubsub xmlns='{PUBSUB}'><items node='{node}'/></pubsub>") == "not-authorized"
+    await ana.ask(None, f"<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><delete node='{node}'/></pubsub>", "set")
+
+
+async def a_client_that_nobody_looks_at(server):
+    """It is spared what is of the moment, and gets the rest (XEP-0352)."""
+    ana, bo = await server.client("ana", without=("xep_0198",)), await server.client("bo")
+    room = server.room(f"idle-{uuid.uuid4().hex[:8]}")
+    await bo.join(room, "bo")
+    await ana.join(room, "ana")
+    composing = "{http://jabber.org/protocol/chatstates}composing"
+
+    async def look(word):
+        ana.send_raw(f"<{word} xmlns='urn:xmpp:csi:0'/>")
+        await ana.ask(server.domain, "<ping xmlns='urn:xmpp:ping'/>")
+
+    async def type_and_say(text):
+        message = bo.make_message(mto=room, mtype="groupchat")
+        ET.SubElement(message.xml, composing)
+        message.send()
+        await bo.say(room, text)
+        await ana.heard(room, text)
+        return [s for s in ana.seen if s.xml.find(composing) is not None]
+
+    await look("inactive")
+    assert await type_and_say("nobody looks") == []
+    await look("active")
+    assert len(await type_and_say("she looks")) == 1
+
+
 async def the_server_says_what_it_is(server):
     ana = await server.client("ana")
     info = await ana.ask(server.domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>")

@@ -118,10 +118,16 @@ async def whoever_is_moved_is_told(server):
     ana = await server.client("ana", without=("xep_0198",))
     room = server.room(f"moved-{uuid.uuid4().hex[:8]}")
     await ana.join(room, "ana")
+    bo = await other(server).client("bo")
+    await bo.join(room, "bo")
     print("do move", flush=True)
     out = await ana.until("to be put out", lambda s: s.name == "presence" and s["from"].bare == room and s["type"] == "unavailable", patience=45)
     codes = [s.get("code") for s in out.xml.iter("{http://jabber.org/protocol/muc#user}status")]
     assert "332" in codes and "110" in codes, codes
+    # Those at the other server are told why as well.
+    gone = await bo.until("ana's end", lambda s: s.name == "presence" and s["from"] == f"{room}/ana" and s["type"] == "unavailable")
+    codes = [s.get("code") for s in gone.xml.iter("{http://jabber.org/protocol/muc#user}status")]
+    assert codes == ["332"], codes
 
 
 run({name: value for name, value in list(globals().items()) if asyncio.iscoroutinefunction(value)})

@@ -67,6 +67,36 @@ async def nicks(server):
     await bo.until("ana's end", lambda s: s.name == "presence" and s["from"] == f"{room}/third" and s["type"] == "unavailable")
 
 
+async def namesakes(server):
+    """Whoever is shown under the same name as others stands in rooms with the name that he signs in by as well, by whichever door he is there."""
+    root, web, name = Web("root"), Web("cleo"), "Maria Schmidt"
+    ids = {user["name"]: user["id"] for user in root.ask("GET", "/users?limit=100")["items"]}
+    room = a_room(server, "namesakes")
+    before = await server.client("ana")
+    await before.join(room, "ana")
+    number = web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+    for one in ("ana", "bo", "cleo"):
+        root.ask("PATCH", f"/users/{ids[one]}", {"display_name": name})
+    ana, bo = await server.client("ana", resource="again"), await server.client("bo")
+    for client, login in ((ana, "ana"), (bo, "bo")):
+        own = await client.join(room, name)
+        assert str(own["from"]) == f"{room}/{name} ({login})" and "210" in codes(own), own
+    async with web.inside(number):
+        for client in (ana, bo):
+            await client.until("her namesake by the web", lambda s: s.name == "presence" and s["from"] == f"{room}/{name} (cleo)" and s["type"] != "unavailable")
+        web.ask("POST", f"/rooms/{number}/messages", {"text": "which Maria?", "client_id": str(uuid.uuid4())})
+        heard = await bo.heard(room, "which Maria?")
+        assert str(heard["from"]) == f"{room}/{name} (cleo)", heard
+        said = await ana.say(room, "this one")
+        assert str(said["from"]) == f"{room}/{name} (ana)", said
+    await bo.until("the end of the one by the web", lambda s: s.name == "presence" and s["from"] == f"{room}/{name} (cleo)" and s["type"] == "unavailable")
+    page, _ = await archived(bo, room)
+    assert [m.get("from") for _, _, m in page] == [f"{room}/{name} (cleo)", f"{room}/{name} (ana)"]
+    # Nobody takes a name that three have.
+    dora = await server.client("dora")
+    assert error_of(await dora.join(room, name)) == "conflict"
+
+
 async def history_on_entry(server):
     ana, bo = await server.client("ana"), await server.client("bo")
     room = a_room(server, "history")
@@ -161,6 +191,16 @@ async def corrections_retractions_reactions(server):
     typing.send()
     seen = await ana.until("typing", lambda s: s.xml.find("{http://jabber.org/protocol/chatstates}composing") is not None)
     assert stanza_id(seen) is None
+    # Nor does any other thing of the moment, and all see it once.
+    for name in ("{http://jabber.org/protocol/chatstates}paused", "{example:whiteboard}stroke"):
+        passing = bo.make_message(mto=room, mtype="groupchat")
+        ET.SubElement(passing.xml, name)
+        passing.send()
+        for client in (ana, bo):
+            seen = await client.until(name, lambda s: s.name == "message" and s.xml.find(name) is not None)
+            assert str(seen["from"]) == f"{room}/bo" and stanza_id(seen) is None, seen
+    for client in (ana, bo):
+        await client.never("it twice", lambda s: s.name == "message" and s.xml.find("{example:whiteboard}stroke") is not None)
     # One's own message, taken back.
     second = await ana.say(room, "a secret")
     back = ana.make_message(mto=room, mtype="groupchat")
@@ -184,6 +224,52 @@ async def corrections_retractions_reactions(server):
     retract = seen.xml.find("{urn:xmpp:message-retract:1}retract")
     assert retract.get("id") == stanza_id(third) and seen["from"] == room
     assert retract.find("{urn:xmpp:message-retract:1}reason").text == "be kind"
+
+
+async def markers_hints_and_alerts(server):
+    """What goes with a message, or comes without a text: markers (XEP-0333), hints of what is kept (XEP-0334), alerts (XEP-0224)."""
+    web = Web("bo")
+    ana, bo = await server.client("ana"), await server.client("bo")
+    room = a_room(server, "hints")
+    await ana.join(room, "ana")
+    await bo.join(room, "bo")
+    displayed, note = "{urn:xmpp:chat-markers:0}displayed", "{example:note}note"
+    markable = ET.Element("{urn:xmpp:chat-markers:0}markable")
+    said = await ana.say(room, "read this", children=[markable])
+    heard = await bo.heard(room, "read this")
+    assert heard.xml.find(markable.tag) is not None
+    marker = bo.make_message(mto=room, mtype="groupchat")
+    ET.SubElement(marker.xml, displayed, {"id": stanza_id(said)})
+    marker.send()
+    seen = await ana.until("a marker", lambda s: s.xml.find(displayed) is not None)
+    assert stanza_id(seen), "it is kept, for those who come later"
+    page, _ = await archived(ana, room)
+    assert [m.find(displayed).get("id") for _, _, m in page if m.find(displayed) is not None] == [stanza_id(said)]
+
+    for hint, kept in (("store", True), ("no-store", False), ("no-permanent-store", False), ("no-copy", False)):
+        message = bo.make_message(mto=room, mtype="groupchat")
+        ET.SubElement(message.xml, note).text = hint
+        ET.SubElement(message.xml, f"{{urn:xmpp:hints}}{hint}")
+        message.send()
+        seen = await ana.until(hint, lambda s: s.name == "message" and s.xml.find(note) is not None and s.xml.find(note).text == hint)
+        assert (stanza_id(seen) is not None) == kept, seen
+    page, _ = await archived(ana, room)
+    assert [m.find(note).text for _, _, m in page if m.find(note) is not None] == ["store"]
+    # The records of a room are complete: no hint takes out what was said.
+    await ana.say(room, "off the record", children=[ET.Element("{urn:xmpp:hints}no-store")])
+    page, _ = await archived(ana, room)
+    assert page[-1][1] == "off the record"
+
+    attention = "{urn:xmpp:attention:0}attention"
+    number = web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+    await ana.say(room, "come now", children=[ET.Element(attention)])
+    heard = await bo.heard(room, "come now")
+    assert len(heard.xml.findall(attention)) == 1
+    last = web.ask("GET", f"/rooms/{number}/entries?limit=100")["entries"][-1]
+    assert last["message"]["alert"] is True, last
+    web.ask("POST", f"/rooms/{number}/messages", {"text": "I come", "alert": True, "client_id": str(uuid.uuid4())})
+    heard = await ana.heard(room, "I come")
+    assert len(heard.xml.findall(attention)) == 1
 
 
 async def forged_ids_are_taken_off(server):
@@ -519,6 +605,19 @@ async def the_web_and_xmpp_in_one_room(server):
     assert now[by_web[0]["seq"]]["message"]["text"] == "line zero" and now[by_web[0]["seq"]]["edited"]
     assert now[by_web[2]["seq"]]["message"] is None and now[by_web[2]["seq"]]["removed"]["how"] == "retracted"
     assert original is not None and sent
+    # What somebody does rather than says, and a correction that makes the one of the other.
+    acted = web.ask("POST", f"/rooms/{number}/messages", {"text": "waves", "action": True, "client_id": str(uuid.uuid4())})
+    await ana.heard(room, "/me waves")
+    web.ask("PATCH", f"/rooms/{number}/messages/{acted['seq']}", {"text": "bows", "client_id": str(uuid.uuid4())})
+    await ana.heard(room, "/me bows")
+    mine = await ana.say(room, "/me nods")
+    for text, shown, action in [("/me nods twice", "nods twice", True), ("yes", "yes", False), ("/me nods again", "nods again", True)]:
+        await ana.say(room, text, children=[ET.Element("{urn:xmpp:message-correct:0}replace", {"id": mine["id"]})])
+        last = web.ask("GET", f"/rooms/{number}/entries?limit=100")["entries"]
+        message = [e for e in last if e["kind"] == "message"][-1]["message"]
+        assert (message["text"], message["action"]) == (shown, action), message
+        edit = last[-1]["edit"]
+        assert (edit["text"], edit["action"], edit["files"]) == (shown, action, None), edit
 
 
 async def a_crowd(server):

@@ -86,8 +86,27 @@ impl Addresses {
         found
     }
 
+    /// What a message says beside its files: its text without their addresses at its end, each on a line by itself, which every reader is shown or told
+    /// anyway. An address that its `elements` say as well stays, unless it is all of the text: XMPP clients compare the two.
+    pub(crate) fn beside<'t>(&self, text: &'t str, files: &[FileRef], elements: &str) -> &'t str {
+        if let [file] = files
+            && self.is_only(text, file.id)
+        {
+            return "";
+        }
+        let told_apart = self.said(elements, usize::MAX);
+        let mut said = text;
+        loop {
+            let (before, line) = said.trim_end().rsplit_once('\n').unwrap_or(("", said));
+            if !files.iter().any(|file| !told_apart.contains(&file.id) && self.is_only(line, file.id)) {
+                return said;
+            }
+            said = before;
+        }
+    }
+
     /// Whether `text` is the address of this file and nothing else.
-    pub(crate) fn is_only(&self, text: &str, file: FileId) -> bool {
+    fn is_only(&self, text: &str, file: FileId) -> bool {
         let text = text.trim();
         let is_url = text.starts_with("https://") || text.starts_with("http://");
         let rest = text.split_once(PATH).map(|(_, rest)| rest).unwrap_or_default();

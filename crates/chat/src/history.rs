@@ -5,7 +5,7 @@ use crate::error::{ChatError, Result};
 use crate::service::Chat;
 use crate::view::{EntryView, Person};
 use holdfast_domain::chain::{Digest, genesis};
-use holdfast_domain::entry::EntryBody;
+use holdfast_domain::entry::{EntryBody, FileRef};
 use holdfast_domain::rights::Action;
 use holdfast_domain::{RoomId, Seq, Time};
 use holdfast_store::log::From;
@@ -40,6 +40,8 @@ pub struct Version {
     pub text: String,
     /// Its title.
     pub title: Option<String>,
+    /// The files that it had.
+    pub files: Vec<FileRef>,
 }
 
 impl Chat {
@@ -92,14 +94,15 @@ impl Chat {
         }
         let edits = self.store().edits_of(room, seq).await?;
         let directory = self.directory();
+        let came_with = row.entry.files().map(|(_, files)| files.to_vec()).unwrap_or_default();
         let versions = std::iter::once(row.entry).chain(edits).filter_map(|entry| {
-            let (text, title) = match &entry.body {
-                Some(EntryBody::Message(m)) => (m.text.clone(), m.title.clone()),
-                Some(EntryBody::Edit(e)) => (e.text.clone(), e.title.clone()),
+            let (seq, at, author) = (entry.seq, entry.shown_at(), Person::of(&directory, entry.author));
+            let (text, title, files) = match entry.body {
+                Some(EntryBody::Message(m)) => (m.text, m.title, m.files),
+                Some(EntryBody::Edit(e)) => (e.text, e.title, e.files.unwrap_or_else(|| came_with.clone())),
                 _ => return None,
             };
-            let (seq, at, author) = (entry.seq, entry.shown_at(), Person::of(&directory, entry.author));
-            Some(Version { seq, at, author, text, title })
+            Some(Version { seq, at, author, text, title, files })
         });
         let versions: Vec<Version> = versions.collect();
         if versions.is_empty() {

@@ -7,7 +7,9 @@ use holdfast_domain::chain::{Fault, Stored, Verifier};
 use holdfast_domain::{PrincipalId, RoomId, Seq};
 use holdfast_store::StoreError;
 use holdfast_store::accounts::ScramKeys;
+use holdfast_store::direct::StoredDirect;
 use holdfast_store::files::StoredFile;
+use holdfast_store::items::Item;
 use holdfast_store::log::Head;
 use std::path::Path;
 
@@ -74,6 +76,8 @@ pub struct AccountExport {
     pub read: Vec<(RoomId, Seq)>,
     /// Topic feeds.
     pub feeds: Vec<holdfast_domain::feed::Feed>,
+    /// What his clients keep with the server: nodes, and their items in their order.
+    pub items: Vec<(String, Vec<Item>)>,
 }
 
 impl Chat {
@@ -193,6 +197,10 @@ impl Chat {
         let store = self.store();
         let followed = store.followed(user).await?;
         let read = self.readings(user, followed.clone()).await?.into_iter().map(|r| (r.room, r.read)).collect();
+        let mut items = Vec::new();
+        for node in store.item_nodes(user).await? {
+            items.push((node.clone(), store.items(user, &node).await?));
+        }
         Ok(AccountExport {
             user,
             scram: store.credentials(user).await?.scram,
@@ -200,7 +208,26 @@ impl Chat {
             followed,
             read,
             feeds: store.feeds(user).await?,
+            items,
         })
+    }
+
+    /// One-to-one messages of everybody behind a number, ascending, with their files. Operator only: nobody else reads what is said between two.
+    ///
+    /// # Errors
+    /// When the caller is not the operator, or the store cannot be read.
+    pub async fn export_direct(&self, caller: &Caller, after: i64, limit: usize) -> Result<Vec<StoredDirect>> {
+        self.allow_operator(caller)?;
+        Ok(self.store().direct_stored(after, limit).await?)
+    }
+
+    /// The key by which addresses of files are made. Operator only.
+    ///
+    /// # Errors
+    /// When the caller is not the operator, or the store cannot be read.
+    pub async fn export_address_key(&self, caller: &Caller) -> Result<[u8; 32]> {
+        self.allow_operator(caller)?;
+        Ok(self.store().address_key().await?)
     }
 
     /// The files of a room's messages in sight, newest first: what an export takes along.

@@ -46,6 +46,10 @@ pub struct NewEdit {
     pub text: String,
     /// Its title from now on, if it is a story.
     pub title: Option<String>,
+    /// Whether it tells from now on what the author does; `None`: as it does.
+    pub action: Option<bool>,
+    /// Whether the files stay that it has; otherwise those alone whose addresses the new text says.
+    pub keeps_files: bool,
     /// What came along over XMPP.
     pub stanza: Option<Stanza>,
 }
@@ -100,7 +104,11 @@ impl Chat {
             return Err(ChatError::invalid("files", why));
         }
         let files = self.files_to_send(caller, room, &new).await?;
-        let (said, title) = self.check_text(self.said_beside(&new, &files), new.title.as_deref(), !files.is_empty())?;
+        let said = match (&new.title, new.action) {
+            (None, false) => self.addresses().beside(&new.text, &files, elements(new.stanza.as_ref())),
+            _ => new.text.as_str(),
+        };
+        let (said, title) = self.check_text(said, new.title.as_deref(), !files.is_empty())?;
         let mentions = self.mentioned(title.as_deref(), &said);
         let message = Message {
             text: said,
@@ -154,10 +162,21 @@ impl Chat {
         if message.title.is_some() && new.title.is_none() {
             return Err(ChatError::invalid("title", "a story keeps a title"));
         }
-        let (text, title) = self.check_text(&new.text, new.title.as_deref(), !message.files.is_empty())?;
+        let had = row.files_now();
+        let files = self.files_from_now(caller, &row, had, &new).await?;
+        let said = match (&new.title, new.action) {
+            (None, None | Some(false)) => self.addresses().beside(&new.text, &files, elements(new.stanza.as_ref())),
+            _ => new.text.as_str(),
+        };
+        let (text, title) = self.check_text(said, new.title.as_deref(), !files.is_empty())?;
         let mentions = self.mentioned(title.as_deref(), &text);
+        // Both are told whenever they are out of the ordinary or were, so that whoever hears of the edit alone knows.
+        let files = Some(files).filter(|files| !(files.is_empty() && had.is_empty() && message.files.is_empty()));
+        let was_action = row.edited.as_ref().and_then(|edit| edit.action).unwrap_or(message.action);
+        let action = Some(new.action.unwrap_or(was_action)).filter(|is| *is || was_action || message.action);
         let replaces = message.stanza.and_then(|stanza| stanza.id).or_else(|| Some(row.entry.client_id.to_string()));
-        let body = EntryBody::Edit(Edit { of: seq, text, title, mentions, replaces, stanza: new.stanza });
+        let body =
+            EntryBody::Edit(Edit { of: seq, text, title, mentions, files, action, replaces, stanza: new.stanza });
         self.write_sent(caller, room, new.client_id, body).await
     }
 
@@ -430,10 +449,7 @@ impl Chat {
     /// The files that go with a message: uploaded by this author, complete, and not sent before; those that it names, uploaded to this room, and those
     /// whose addresses it says, uploaded to none.
     async fn files_to_send(&self, caller: &Caller, room: RoomId, new: &NewMessage) -> Result<Vec<FileRef>> {
-        let most = self.limits().files_per_message;
-        let mut said = self.addresses().said(&new.text, most);
-        let elements = new.stanza.as_ref().map(|stanza| stanza.elements.as_str()).unwrap_or_default();
-        said.extend(self.addresses().said(elements, most));
+        let said = self.files_said(&new.text, new.stanza.as_ref());
         if new.files.is_empty() && said.is_empty() {
             return Ok(Vec::new());
         }
@@ -455,29 +471,56 @@ impl Chat {
             }
             files.push(stored.file);
         }
+        self.add_said(caller, room, resend, said, &mut files).await?;
+        Ok(files)
+    }
+
+    /// The files that a message has after an edit: of those that it `had` the ones that stay, and those whose addresses the new text says.
+    async fn files_from_now(&self, caller: &Caller, row: &Row, had: &[FileRef], new: &NewEdit) -> Result<Vec<FileRef>> {
+        let said = self.files_said(&new.text, new.stanza.as_ref());
+        let stay = had.iter().filter(|file| new.keeps_files || said.contains(&file.id));
+        let mut files: Vec<FileRef> = stay.cloned().collect();
+        self.add_said(caller, row.entry.room, Some(row.entry.seq), said, &mut files).await?;
+        Ok(files)
+    }
+
+    /// The files whose addresses a text and what came with it say.
+    fn files_said(&self, text: &str, stanza: Option<&Stanza>) -> Vec<FileId> {
+        let most = self.limits().files_per_message;
+        let mut said = self.addresses().said(text, most);
+        said.extend(self.addresses().said(elements(stanza), most));
+        said
+    }
+
+    /// Adds those of the files that are said which may go with the message: uploaded by its author, and to no message, or to this one before. The address of
+    /// any other file is part of what is said, and no more.
+    async fn add_said(
+        &self,
+        caller: &Caller,
+        room: RoomId,
+        message: Option<Seq>,
+        said: Vec<FileId>,
+        files: &mut Vec<FileRef>,
+    ) -> Result<()> {
+        let is_new = |f: &StoredFile| f.room == RoomId::POOL && f.message.is_none();
+        let is_again = |f: &StoredFile| f.room == room && message.is_some() && f.message == message;
         for id in said {
-            // The address of any other file is part of what is said, and no more.
-            let is_new = |f: &StoredFile| f.room == RoomId::POOL && f.message.is_none();
-            let is_again = |f: &StoredFile| f.room == room && resend.is_some() && f.message == resend;
+            if files.len() >= self.limits().files_per_message || files.iter().any(|f| f.id == id) {
+                continue;
+            }
             let stored = self.store().file(id).await?.filter(|f| f.by == caller.user && (is_new(f) || is_again(f)));
-            if let Some(stored) = stored
-                && files.len() < most
-                && files.iter().all(|f| f.id != id)
-            {
+            if let Some(stored) = stored {
                 self.allow(caller, room, Action::Upload)?;
                 files.push(stored.file);
             }
         }
-        Ok(files)
+        Ok(())
     }
+}
 
-    /// What a message says beside its files: nothing if it is the address of its one file, which every reader is shown or told anyway.
-    fn said_beside<'m>(&self, new: &'m NewMessage, files: &[FileRef]) -> &'m str {
-        match files {
-            [file] if new.title.is_none() && !new.action && self.addresses().is_only(&new.text, file.id) => "",
-            _ => &new.text,
-        }
-    }
+/// What came along with a text over XMPP, as XML.
+fn elements(stanza: Option<&Stanza>) -> &str {
+    stanza.map(|stanza| stanza.elements.as_str()).unwrap_or_default()
 }
 
 /// Whether a message as it reads now has `words` in exactly this case.

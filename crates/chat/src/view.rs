@@ -9,6 +9,7 @@ use holdfast_domain::room::{Role, RoleChange, Room};
 use holdfast_domain::{CategoryId, Entry, PrincipalId, RoomId, Seq, Time};
 use holdfast_store::log::{Edited, Gone, Removed, Row};
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// A user or group by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,30 +22,26 @@ pub struct Person {
     pub display_name: String,
     /// `person`, `bot`, `imported`, `group` or `system`.
     pub kind: &'static str,
+    /// Whether other users are shown under the same name.
+    #[serde(skip)]
+    pub has_namesake: bool,
 }
 
 impl Person {
     /// The principal with number `id`, as others see it.
     pub fn of(directory: &Directory, id: PrincipalId) -> Person {
         match directory.principal(id) {
-            Some(principal) => Person::from(principal),
-            None if id == PrincipalId::SYSTEM => {
-                Person { id, name: "holdfast".into(), display_name: "Holdfast".into(), kind: "system" }
-            }
-            None => {
-                Person { id, name: format!("unknown-{id}"), display_name: format!("unknown ({id})"), kind: "system" }
-            }
+            Some(principal) => Person::known(directory, principal),
+            None if id == PrincipalId::SYSTEM => Person::of_ours(id, "holdfast".into(), "Holdfast".into()),
+            None => Person::of_ours(id, format!("unknown-{id}"), format!("unknown ({id})")),
         }
     }
 
-    /// Some principals, as others see them.
-    pub fn list<'a>(directory: &Directory, ids: impl IntoIterator<Item = &'a PrincipalId>) -> Vec<Person> {
-        ids.into_iter().map(|id| Person::of(directory, *id)).collect()
+    fn of_ours(id: PrincipalId, name: String, display_name: String) -> Person {
+        Person { id, name, display_name, kind: "system", has_namesake: false }
     }
-}
 
-impl From<Principal<'_>> for Person {
-    fn from(principal: Principal<'_>) -> Self {
+    fn known(directory: &Directory, principal: Principal<'_>) -> Person {
         let kind = match principal {
             Principal::User(User { kind: UserKind::Person, .. }) => "person",
             Principal::User(User { kind: UserKind::Bot, .. }) => "bot",
@@ -57,7 +54,21 @@ impl From<Principal<'_>> for Person {
             name: name.as_str().to_owned(),
             display_name: display_name.as_str().to_owned(),
             kind,
+            has_namesake: directory.users_shown_as(display_name.as_str()).any(|user| user.id != principal.id()),
         }
+    }
+
+    /// The name that is shown; with the one that he signs in by where others are shown under the same, so that nobody is taken for another.
+    pub fn distinct_name(&self) -> Cow<'_, str> {
+        match self.has_namesake {
+            true => format!("{} ({})", self.display_name, self.name).into(),
+            false => self.display_name.as_str().into(),
+        }
+    }
+
+    /// Some principals, as others see them.
+    pub fn list<'a>(directory: &Directory, ids: impl IntoIterator<Item = &'a PrincipalId>) -> Vec<Person> {
+        ids.into_iter().map(|id| Person::of(directory, *id)).collect()
     }
 }
 

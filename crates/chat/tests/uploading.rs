@@ -11,6 +11,7 @@
 mod support;
 
 use bytes::Bytes;
+use holdfast_chat::posting::NewEdit;
 use holdfast_chat::slots::SlotPaths;
 use holdfast_chat::{Caller, ChatError, Mode, Options, Result};
 use holdfast_domain::RoomId;
@@ -155,6 +156,43 @@ async fn said_in_a_room_a_file_is_an_attachment() {
     both.stanza = Some(Stanza { elements, ..Stanza::default() });
     let posted = pool.chat.post(&ana, room, both).await.unwrap();
     assert_eq!(files_of(&posted), (format!("see {one} there"), 2));
+}
+
+#[tokio::test]
+async fn an_edit_gives_and_takes_files() {
+    let pool = Pool::new().await;
+    let (ana, bo) = (pool.user("ana").await, pool.user("bo").await);
+    let room = desk(&pool, &ana).await;
+    let seq = pool.say(&ana, room, "see").await.view.entry.seq;
+    let edit = async |text: &str, keeps_files, elements: &str| {
+        let stanza = (!elements.is_empty()).then(|| Stanza { elements: elements.into(), ..Stanza::default() });
+        let new = NewEdit { client_id: client_id(), text: text.into(), title: None, action: None, keeps_files, stanza };
+        match pool.chat.edit(&ana, room, seq, new).await?.view.entry.body {
+            Some(EntryBody::Edit(edit)) => Ok((edit.text, edit.files.map(|files| files.len()))),
+            other => panic!("{other:?}"),
+        }
+    };
+    let text = |text: &str| text.to_owned();
+    assert_eq!(edit("look", false, "").await.unwrap(), (text("look"), None));
+    let (one, two) = (uploaded(&pool, &ana).await, uploaded(&pool, &ana).await);
+    let others = uploaded(&pool, &bo).await;
+
+    // Addresses at the end are told beside the text, those of others are words.
+    assert_eq!(edit(&format!("look\n{one}\n"), false, "").await.unwrap(), (text("look"), Some(1)));
+    assert_eq!(edit("look here", true, "").await.unwrap(), (text("look here"), Some(1)));
+    assert_eq!(edit(&format!("{one}\n{two}"), false, "").await.unwrap(), (String::new(), Some(2)));
+    assert_eq!(edit(&others, true, "").await.unwrap(), (others.clone(), Some(2)));
+    let oob = format!("<x xmlns='jabber:x:oob'><url>{two}</url></x>");
+    let beside = format!("look\n{two}");
+    assert_eq!(edit(&beside, false, &oob).await.unwrap(), (beside.clone(), Some(1)));
+    // What has no files any more says so, and may have them again.
+    assert_eq!(edit("nothing", false, "").await.unwrap(), (text("nothing"), Some(0)));
+    assert!(matches!(edit("", false, "").await, Err(ChatError::Invalid(_))), "it must say something");
+    assert!(is_there(&pool, &one).await, "the records have it");
+    assert_eq!(edit(&one, false, "").await.unwrap(), (String::new(), Some(1)));
+    assert_eq!(files_of(&pool.say(&ana, room, &two).await), (two.clone(), 0), "it is that message's");
+    let versions = pool.chat.versions(&ana, room, seq).await.unwrap();
+    assert_eq!(versions.iter().map(|v| v.files.len()).collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2, 1, 0, 1]);
 }
 
 #[tokio::test]

@@ -39,6 +39,11 @@ impl Entry {
         self.hash.short()
     }
 
+    /// The files that it gives to a message, all that the message has from now on, and which message that is.
+    pub fn files(&self) -> Option<(Seq, &[FileRef])> {
+        self.body.as_ref()?.files(self.seq)
+    }
+
     /// The moment that people are shown: when an imported message was said, otherwise when the log took the entry.
     pub fn shown_at(&self) -> Time {
         match &self.body {
@@ -135,6 +140,12 @@ pub struct Edit {
     /// Who is named in it now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<PrincipalId>,
+    /// The files that it has from now on; `None`: those that the message came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<FileRef>>,
+    /// Whether it tells from now on what its author does; `None`: as the message did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<bool>,
     /// The id by which XMPP clients know the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
@@ -348,6 +359,16 @@ impl EntryBody {
             EntryBody::RoomDeleted { .. } => Kind::RoomDeleted,
             EntryBody::Act(_) => Kind::Act,
         }
+    }
+
+    /// The files that entry `seq`, whose body this is, gives to a message, and which message that is.
+    pub fn files(&self, seq: Seq) -> Option<(Seq, &[FileRef])> {
+        let (message, files) = match self {
+            EntryBody::Message(message) => (seq, &message.files),
+            EntryBody::Edit(edit) => (edit.of, edit.files.as_ref()?),
+            _ => return None,
+        };
+        (!files.is_empty()).then_some((message, files.as_slice()))
     }
 
     /// Whether it changes what the [`crate::Directory`] knows: rooms and their lists, categories, users, groups.

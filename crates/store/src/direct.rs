@@ -8,6 +8,7 @@
 
 use crate::Result;
 use async_trait::async_trait;
+use holdfast_domain::entry::FileRef;
 use holdfast_domain::{ClientId, FileId, PrincipalId, Time};
 
 /// A message to be kept.
@@ -43,6 +44,19 @@ pub struct Direct {
     pub at: Time,
     /// The XML of the whole stanza.
     pub payload: String,
+}
+
+/// A message with all that is kept of it: what an archive of the pool holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredDirect {
+    /// The message.
+    pub direct: Direct,
+    /// Its author's own name for it.
+    pub client_id: ClientId,
+    /// What a person reads of it.
+    pub text: String,
+    /// The files that went with it.
+    pub files: Vec<FileRef>,
 }
 
 /// What became of a new message.
@@ -140,4 +154,9 @@ pub trait DirectMessages: Send + Sync {
     /// Everybody with whom somebody has exchanged messages, and the number of the last of them, which the list descends by. Costs
     /// something for each of them, however many messages there are.
     async fn direct_partners(&self, of: PrincipalId) -> Result<Vec<(PrincipalId, i64)>>;
+    /// Everybody's messages behind a number, ascending, at most `limit`, with all that is kept of each.
+    async fn direct_stored(&self, after: i64, limit: usize) -> Result<Vec<StoredDirect>>;
+    /// Writes messages exactly as they are given behind those that are there, in one transaction: for bringing in a pool from an archive. Numbers
+    /// must ascend and times not run back, else it is [`crate::StoreError::Corrupt`] and nothing is written. Their files go with them as with new ones.
+    async fn load_direct(&self, messages: Vec<StoredDirect>) -> Result<()>;
 }

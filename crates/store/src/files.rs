@@ -71,4 +71,6 @@ pub trait Files: Send + Sync {
     async fn sweep_files(&self, before: Time, of_no_room: Time) -> Result<u64>;
     /// The key by which addresses of files are made. It is made with the database and is the same for all servers of a pool.
     async fn address_key(&self) -> Result<[u8; 32]>;
+    /// Puts another key in its place: for bringing in a pool from an archive, whose addresses stay good by that. Servers read it when they start.
+    async fn put_address_key(&self, key: [u8; 32]) -> Result<()>;
 }

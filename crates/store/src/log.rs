@@ -3,6 +3,7 @@
 use crate::Result;
 use async_trait::async_trait;
 use holdfast_domain::chain::{Digest, Stored};
+use holdfast_domain::entry::FileRef;
 use holdfast_domain::{ClientId, Entry, EntryBody, PrincipalId, RoomId, Seq, Time};
 
 /// Something to be written to a log.
@@ -107,6 +108,12 @@ pub struct Row {
 }
 
 impl Row {
+    /// The files of a message as it is now, in sight or not.
+    pub fn files_now(&self) -> &[FileRef] {
+        let edited = self.edited.as_ref().and_then(|edit| edit.files.as_deref());
+        edited.or_else(|| self.entry.files().map(|(_, files)| files)).unwrap_or_default()
+    }
+
     /// Title and text of a message as it reads now, if it is in sight.
     pub fn reads_now(&self) -> Option<(Option<&str>, &str)> {
         if self.removed.is_some() {
@@ -133,6 +140,10 @@ pub struct Edited {
     pub title: Option<String>,
     /// Who is named in it now.
     pub mentions: Vec<PrincipalId>,
+    /// The files that it has now; `None`: those that it came with.
+    pub files: Option<Vec<FileRef>>,
+    /// Whether it tells now what its author does; `None`: as it did.
+    pub action: Option<bool>,
 }
 
 /// How a message went out of sight. A purge beats a removal, a removal beats a retraction, and the later beats the earlier.

@@ -1,6 +1,7 @@
 //! How one-to-one messages get their numbers and times: each follows on the one before it, and what was there before is found again.
 
-use crate::direct::{Direct, DirectAppended, NewDirect};
+use crate::direct::{Direct, DirectAppended, NewDirect, StoredDirect};
+use crate::files::StoredFile;
 use holdfast_domain::{ClientId, FileId, PrincipalId, Time};
 use std::collections::HashMap;
 
@@ -47,6 +48,28 @@ impl End {
         };
         let answers = new.into_iter().map(&mut number).collect();
         (answers, rows)
+    }
+
+    /// Moves behind messages that have numbers and times already. Answers the rows to insert, or which message does not follow.
+    pub(crate) fn follow(&mut self, given: Vec<StoredDirect>) -> Result<Vec<NewRow>, String> {
+        let mut row = |StoredDirect { direct, client_id, text, files }: StoredDirect| {
+            if direct.id <= self.id || direct.at < self.at {
+                return Err(format!("one-to-one message {} does not follow on {} of {}", direct.id, self.id, self.at));
+            }
+            *self = End { id: direct.id, at: direct.at };
+            Ok(NewRow { direct, client_id, text, files: files.into_iter().map(|file| file.id).collect() })
+        };
+        given.into_iter().map(&mut row).collect()
+    }
+}
+
+/// Gives messages, which ascend, the files that went with them, in their order.
+pub(crate) fn give_files(messages: &mut [StoredDirect], files: Vec<StoredFile>) {
+    for file in files {
+        let at = file.message.map(|number| messages.binary_search_by_key(&number.0, |m| m.direct.id));
+        if let Some(Ok(at)) = at {
+            messages[at].files.push(file.file);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::stanza::{Iq, StanzaError};
 use crate::xml::El;
 use holdfast_chat::addresses::Addresses;
 use holdfast_chat::{Chat, ChatError};
-use holdfast_domain::entry::{FileRef, Message};
+use holdfast_domain::entry::FileRef;
 
 /// What the service of uploads speaks.
 pub(crate) const UPLOADS: &[&str] = &[ns::DISCO_INFO, ns::HTTP_UPLOAD, ns::PING];
@@ -27,13 +27,13 @@ impl<'a> Files<'a> {
     }
 
     /// Text, elements and files of a message as its body and elements. A file alone is told as clients tell one: its address is the body, and said
-    /// once more as such (XEP-0066 section 3).
-    pub(crate) fn told(&self, mut body: String, message: &Message, elements: &str) -> (String, Vec<El>, String) {
-        if message.files.is_empty() {
+    /// once more as such (XEP-0066 section 3). Others stand below the text, each on a line by itself, where [`Addresses::beside`] knows them again.
+    pub(crate) fn told(&self, mut body: String, files: &[FileRef], elements: &str) -> (String, Vec<El>, String) {
+        if files.is_empty() {
             return (body, Vec::new(), elements.to_owned());
         }
         let said = |text: &str| self.addresses.said(text, usize::MAX);
-        if let ([file], Some(base), true) = (&message.files[..], self.base, body.is_empty()) {
+        if let ([file], Some(base), true) = (files, self.base, body.is_empty()) {
             let url = self.url(base, file);
             let own = |oob: &str| said(oob).contains(&file.id);
             let oob = El::of(ns::OOB, "x").field("url", &url);
@@ -41,7 +41,7 @@ impl<'a> Files<'a> {
         }
         let mut mentioned = said(&body);
         mentioned.extend(said(elements));
-        for file in message.files.iter().filter(|file| !mentioned.contains(&file.id)) {
+        for file in files.iter().filter(|file| !mentioned.contains(&file.id)) {
             if !body.is_empty() {
                 body.push('\n');
             }

@@ -126,7 +126,8 @@ mod tests {
     const ROOM: RoomId = RoomId(1);
 
     fn person(id: i64) -> Person {
-        Person { id: PrincipalId(id), name: format!("u{id}"), display_name: format!("U{id}"), kind: "person" }
+        let (name, display_name) = (format!("u{id}"), format!("U{id}"));
+        Person { id: PrincipalId(id), name, display_name, kind: "person", has_namesake: false }
     }
 
     fn at(room: RoomId, id: i64) -> (RoomId, Person, How) {

@@ -1,10 +1,12 @@
 //! Verifying an archive whole, before a byte of it is taken in: every chain to its end, every file against its digest.
 
-use super::entry::{EntryLine, files_of};
+use super::direct::DirectLine;
+use super::entry::{EntryLine, Files};
 use super::manifest::Manifest;
 use super::read::Reader;
 use crate::progress::Progress;
 use anyhow::Result;
+use holdfast_domain::Time;
 use holdfast_domain::chain::{Digest, Verifier};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -23,6 +25,8 @@ pub(crate) struct Checked {
     pub(crate) files: u64,
     /// Accounts.
     pub(crate) accounts: u64,
+    /// Messages from one to another.
+    pub(crate) direct: u64,
     /// What does not hold: one sentence each.
     pub(crate) faults: Vec<String>,
 }
@@ -36,6 +40,7 @@ pub(crate) fn check(reader: &mut Reader, manifest: &Manifest, quiet: bool) -> Re
     let total = manifest.logs.iter().map(|l| u64::try_from(l.seq.0).unwrap_or(0)).sum();
     let mut progress = Progress::new("entries verified", total, quiet);
     let mut files = Vec::new();
+    let mut named = Files::default();
     for log in &manifest.logs {
         let part = format!("logs/{}.jsonl", log.room);
         let mut verifier = Verifier::new(log.room);
@@ -47,7 +52,8 @@ pub(crate) fn check(reader: &mut Reader, manifest: &Manifest, quiet: bool) -> Re
                     faults.extend(
                         verifier.check(&stored).into_iter().map(|f| format!("{part}: entry {}: {}", f.seq, f.what)),
                     );
-                    files.extend(files_of(&stored).into_iter().map(|f| (f, seq, log.room)));
+                    let whose = || format!("entry {seq} of room {}", log.room);
+                    files.extend(named.named_by(&stored).into_iter().map(|f| (f, whose())));
                 }
                 Err(what) => faults.push(format!("{part}: {what}")),
             }
@@ -62,9 +68,28 @@ pub(crate) fn check(reader: &mut Reader, manifest: &Manifest, quiet: bool) -> Re
     }
     progress.finish();
 
+    let mut last = (0, Time::from_millis(i64::MIN));
+    let mut faults = Vec::new();
+    reader.lines("direct.jsonl", |number, line: DirectLine| {
+        if line.id <= last.0 || line.at < last.1 {
+            faults.push(format!("direct.jsonl: line {number}: message {} does not follow on {}", line.id, last.0));
+        }
+        last = (line.id, line.at);
+        files.extend(line.files.into_iter().map(|f| (f, format!("one-to-one message {}", line.id))));
+        checked.direct += 1;
+        Ok(())
+    })?;
+    checked.add(faults);
+    if checked.direct != manifest.direct {
+        checked.add(vec![format!(
+            "{} one-to-one messages are in it; there were {} when it was made",
+            checked.direct, manifest.direct
+        )]);
+    }
+
     let mut progress = Progress::new("files verified", files.len() as u64, quiet);
     let mut missing = 0;
-    for (file, seq, room) in &files {
+    for (file, whose) in &files {
         let part = format!("files/{}", file.id);
         let mut hasher = Sha256::new();
         let there = reader.bytes(&part, 1 << 20, |piece| {
@@ -74,9 +99,7 @@ pub(crate) fn check(reader: &mut Reader, manifest: &Manifest, quiet: bool) -> Re
         if !there {
             missing += 1;
         } else if Digest(hasher.finalize().into()) != file.sha256 {
-            checked.add(vec![format!(
-                "{part}: is not the file that entry {seq} of room {room} names: its digest differs"
-            )]);
+            checked.add(vec![format!("{part}: is not the file that {whose} names: its digest differs")]);
         } else {
             checked.files += 1;
         }

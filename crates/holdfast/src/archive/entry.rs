@@ -2,8 +2,9 @@
 
 use holdfast_domain::chain::{Digest, Header, Payload, Stored};
 use holdfast_domain::entry::{EntryBody, FileRef};
-use holdfast_domain::{ClientId, PrincipalId, RoomId, Seq, Time};
+use holdfast_domain::{ClientId, FileId, PrincipalId, RoomId, Seq, Time};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// One entry of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,13 +69,18 @@ impl From<&Stored> for EntryLine {
     }
 }
 
-/// The files that an entry's message names.
-pub(crate) fn files_of(stored: &Stored) -> Vec<FileRef> {
-    match &stored.payload {
-        Payload::Kept(text) => match EntryBody::decode(stored.header.kind, text) {
-            Ok(EntryBody::Message(message)) => message.files,
-            _ => Vec::new(),
-        },
-        Payload::Erased(_) => Vec::new(),
+/// The files that entries name, each once: an edit names those of its message again.
+#[derive(Default)]
+pub(crate) struct Files {
+    seen: HashSet<FileId>,
+}
+
+impl Files {
+    /// The files that this entry is the first to name.
+    pub(crate) fn named_by(&mut self, stored: &Stored) -> Vec<FileRef> {
+        let Payload::Kept(text) = &stored.payload else { return Vec::new() };
+        let Ok(body) = EntryBody::decode(stored.header.kind, text) else { return Vec::new() };
+        let named = body.files(stored.header.seq).map(|(_, files)| files).unwrap_or_default();
+        named.iter().filter(|file| self.seen.insert(file.id)).cloned().collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Taking an archive into an empty store: files first, since messages name them; then the logs; then what follows from them.
 
-use super::entry::{EntryLine, files_of};
+use super::direct::DirectLine;
+use super::entry::{EntryLine, Files};
 use super::manifest::Manifest;
 use super::read::Reader;
 use crate::exit::refused;
@@ -12,10 +13,12 @@ use bytes::Bytes;
 use holdfast_domain::chain::{Digest, Header, Stored};
 use holdfast_domain::entry::FileRef;
 use holdfast_domain::feed::Feed;
-use holdfast_domain::{PrincipalId, RoomId, Seq};
+use holdfast_domain::{PrincipalId, RoomId, Seq, Time};
 use holdfast_store::Store;
 use holdfast_store::accounts::ScramKeys;
+use holdfast_store::direct::StoredDirect;
 use holdfast_store::files::{CHUNK, NewFile};
+use holdfast_store::items::Item;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -37,6 +40,22 @@ struct Account {
     read: Vec<(RoomId, Seq)>,
     #[serde(default)]
     feeds: Vec<Feed>,
+    #[serde(default)]
+    items: Vec<KeptItem>,
+}
+
+/// What a client of his keeps with the server.
+#[derive(Debug, Deserialize)]
+struct KeptItem {
+    node: String,
+    id: String,
+    at: Time,
+    payload: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Keys {
+    addresses: Digest,
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,7 +72,9 @@ pub(crate) fn load(reader: &mut Reader, manifest: &Manifest, store: &Arc<dyn Sto
     loader.files(reader, manifest, quiet)?;
     loader.logs(reader, manifest, quiet)?;
     loader.runtime.block_on(store.rebuild()).context("working out the state from the logs")?;
-    loader.accounts(reader)
+    loader.accounts(reader)?;
+    loader.direct(reader, manifest, quiet)?;
+    loader.keys(reader)
 }
 
 struct Loader<'a> {
@@ -64,30 +85,40 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn files(&self, reader: &mut Reader, manifest: &Manifest, quiet: bool) -> Result<()> {
         let mut progress = Progress::new("files", manifest.files, quiet);
+        let mut named_before = Files::default();
         for log in &manifest.logs {
             let mut named: Vec<(Stored, Vec<FileRef>)> = Vec::new();
             reader.lines(&format!("logs/{}.jsonl", log.room), |_, line: EntryLine| {
                 let stored = line.stored().map_err(refused)?;
-                let files = files_of(&stored);
+                let files = named_before.named_by(&stored);
                 if !files.is_empty() {
                     named.push((stored, files));
                 }
                 Ok(())
             })?;
             for (stored, files) in named {
+                let Header { room, author: by, at, .. } = stored.header;
                 for file in files {
-                    self.file(reader, &stored, file)?;
+                    self.file(reader, (room, by, at), file)?;
                     progress.add(1);
                 }
             }
+        }
+        let mut named = Vec::new();
+        reader.lines("direct.jsonl", |_, line: DirectLine| {
+            named.extend(line.files.into_iter().map(|file| ((RoomId::POOL, line.from, line.at), file)));
+            Ok(())
+        })?;
+        for (whose, file) in named {
+            self.file(reader, whose, file)?;
+            progress.add(1);
         }
         progress.finish();
         Ok(())
     }
 
-    fn file(&self, reader: &mut Reader, stored: &Stored, file: FileRef) -> Result<()> {
+    fn file(&self, reader: &mut Reader, (room, by, at): (RoomId, PrincipalId, Time), file: FileRef) -> Result<()> {
         let (store, id) = (self.store, file.id);
-        let Header { room, author: by, at, .. } = stored.header;
         let new = NewFile { id, room, by, at, bytes: file.bytes };
         let mut begun = false;
         let mut index = 0;
@@ -144,6 +175,31 @@ impl Loader<'_> {
         Ok(())
     }
 
+    fn direct(&self, reader: &mut Reader, manifest: &Manifest, quiet: bool) -> Result<()> {
+        let mut progress = Progress::new("messages", manifest.direct, quiet);
+        let mut batch: Vec<StoredDirect> = Vec::with_capacity(BATCH);
+        let load = |batch| self.runtime.block_on(self.store.load_direct(batch)).context("taking in messages");
+        reader.lines("direct.jsonl", |_, line: DirectLine| {
+            batch.push(line.into());
+            if batch.len() == BATCH {
+                progress.add(batch.len() as u64);
+                load(std::mem::take(&mut batch))?;
+            }
+            Ok(())
+        })?;
+        progress.add(batch.len() as u64);
+        load(batch)?;
+        progress.finish();
+        Ok(())
+    }
+
+    fn keys(&self, reader: &mut Reader) -> Result<()> {
+        reader.lines("keys.json", |_, Keys { addresses }| {
+            let put = self.store.put_address_key(addresses.0);
+            self.runtime.block_on(put).context("taking in the key of files' addresses")
+        })
+    }
+
     fn accounts(&self, reader: &mut Reader) -> Result<()> {
         reader.lines("accounts.jsonl", |_, account: Account| {
             let id = account.id;
@@ -173,6 +229,15 @@ impl Loader<'_> {
         }
         for feed in account.feeds {
             store.put_feed(id, Feed { id: 0, ..feed }).await?;
+        }
+        for items in account.items.chunk_by(|a, b| a.node == b.node) {
+            let node = items[0].node.clone();
+            let kept = |KeptItem { id, at, payload, .. }: &KeptItem| Item {
+                id: id.clone(),
+                at: *at,
+                payload: payload.clone(),
+            };
+            store.put_items(id, node, items.iter().map(kept).collect(), items.len()).await?;
         }
         Ok(())
     }

@@ -30,6 +30,9 @@ pub(crate) struct Manifest {
     /// How many accounts are in it.
     #[serde(default)]
     pub(crate) accounts: u64,
+    /// How many messages from one to another are in it.
+    #[serde(default)]
+    pub(crate) direct: u64,
 }
 
 /// The end of a log.

@@ -150,7 +150,14 @@ fn is_ours(name: &str) -> bool {
     let number = |s: &str| !s.is_empty() && s.len() < 12 && s.bytes().all(|b| b.is_ascii_digit());
     matches!(
         name,
-        "manifest.json" | "accounts.jsonl" | "users.jsonl" | "groups.jsonl" | "categories.jsonl" | "rooms.jsonl"
+        "manifest.json"
+            | "keys.json"
+            | "accounts.jsonl"
+            | "direct.jsonl"
+            | "users.jsonl"
+            | "groups.jsonl"
+            | "categories.jsonl"
+            | "rooms.jsonl"
     ) || name.strip_prefix("logs/").and_then(|n| n.strip_suffix(".jsonl")).is_some_and(number)
         || name
             .strip_prefix("files/")

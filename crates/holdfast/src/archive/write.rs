@@ -1,6 +1,7 @@
 //! Writing an archive: part after part, nothing of it held in memory.
 
-use super::entry::{EntryLine, files_of};
+use super::direct::DirectLine;
+use super::entry::{EntryLine, Files};
 use super::manifest::{LogEnd, Manifest, VERSION};
 use crate::client::Client;
 use crate::exit::{Exit, refused, unavailable};
@@ -23,6 +24,8 @@ use zip::{CompressionMethod, ZipWriter};
 pub(crate) struct Written {
     /// Entries.
     pub(crate) entries: u64,
+    /// Messages from one to another.
+    pub(crate) direct: u64,
     /// Files.
     pub(crate) files: u64,
     /// Files that a message names but that are not there any more.
@@ -76,8 +79,9 @@ impl<W: Write + std::io::Seek> Archive<W> {
         let mut progress = Progress::new("entries", total, quiet);
         let mut written = Written::default();
         let mut files: Vec<FileRef> = Vec::new();
+        let mut named = Files::default();
         let mut log: Option<(RoomId, Verifier)> = None;
-        let mut accounts = false;
+        let (mut accounts, mut directs) = (false, false);
         let mut whole = false;
         while let Some(mut line) = lines.next().await? {
             if let Some(entry) = line.get_mut("entry").map(Value::take) {
@@ -92,7 +96,7 @@ impl<W: Write + std::io::Seek> Archive<W> {
                 if let Some((room, verifier)) = &mut log {
                     written.faults.extend(verifier.check(&stored).into_iter().map(|f| (*room, f)));
                 }
-                files.extend(files_of(&stored));
+                files.extend(named.named_by(&stored));
                 written.entries += 1;
                 progress.set(written.entries);
             } else if let Some(account) = line.get("account") {
@@ -102,6 +106,19 @@ impl<W: Write + std::io::Seek> Archive<W> {
                 }
                 self.line(account)?;
                 manifest.accounts += 1;
+            } else if let Some(direct) = line.get_mut("direct").map(Value::take) {
+                if !directs {
+                    directs = true;
+                    self.part("direct.jsonl")?;
+                }
+                let line: DirectLine =
+                    serde_json::from_value(direct).context("understanding a message of the export")?;
+                self.line(&line)?;
+                files.extend(line.files);
+                written.direct += 1;
+            } else if let Some(keys) = line.get("keys") {
+                self.part("keys.json")?;
+                self.line(keys)?;
             } else if line["done"] == true {
                 whole = true;
             }
@@ -121,6 +138,7 @@ impl<W: Write + std::io::Seek> Archive<W> {
         }
         self.files(client, &files, quiet, &mut written).await?;
         (manifest.files, manifest.files_missing) = (written.files, written.files_missing);
+        manifest.direct = written.direct;
         self.part("manifest.json")?;
         self.line(&manifest)?;
         Ok(written)

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// Where to.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The archive is a ZIP file of JSON lines and files, readable without Holdfast. It holds everything, password keys\nincluded: keep it as you keep the server. Logs are verified as they are written; exits with 1 if something does not hold.\n\nExample:\n  holdfast export pool.zip --data ./data"
+    after_help = "The archive is a ZIP file of JSON lines and files, readable without Holdfast. It holds everything, password keys\nand what was said between two included: keep it as you keep the server. Logs are verified as they are written; exits with 1 if something does not hold.\n\nExample:\n  holdfast export pool.zip --data ./data"
 )]
 pub(crate) struct Args {
     /// The archive to make; one that is there is not overwritten
@@ -45,11 +45,16 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit> {
                 .iter()
                 .map(|(room, fault)| json!({ "room": room, "seq": fault.seq, "what": fault.what }))
                 .collect();
-            let report = json!({ "path": args.to, "entries": written.entries, "files": written.files,
+            let report = json!({ "path": args.to, "entries": written.entries, "direct": written.direct, "files": written.files,
                 "files_missing": written.files_missing, "faults": faults });
             context.out.value(&report, |_| {
-                let mut out =
-                    vec![format!("Wrote {}: {} entries, {} files.", args.to.display(), written.entries, written.files)];
+                let mut out = vec![format!(
+                    "Wrote {}: {} entries, {} one-to-one messages, {} files.",
+                    args.to.display(),
+                    written.entries,
+                    written.direct,
+                    written.files
+                )];
                 out.extend(
                     written.faults.iter().map(|(room, f)| format!("FAULT  room {room}, entry {}: {}", f.seq, f.what)),
                 );

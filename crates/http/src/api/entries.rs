@@ -9,7 +9,7 @@ use crate::problem::{Problem, Refusals, Result};
 use axum::extract::State;
 use holdfast_chat::history::{HistoryPage, Version as ChatVersion};
 use holdfast_chat::view::{EntryView, RemovedView};
-use holdfast_domain::entry::{Edit, EntryBody, Kind, Removal};
+use holdfast_domain::entry::{Edit, EntryBody, FileRef, Kind, Removal};
 use holdfast_domain::{RoomId, Seq};
 use holdfast_store::log::{Edited as KeptEdit, From as Start, Gone};
 use serde::{Deserialize, Serialize};
@@ -160,6 +160,12 @@ struct EditText {
     of: i64,
     text: String,
     title: Option<String>,
+    /// Whether it tells from now on what its author does; null when that has not changed.
+    action: Option<bool>,
+    /// All its files from now on; null when they have not changed.
+    files: Option<Vec<File>>,
+    /// The numbers of those who are named in it now.
+    mentions: Vec<i64>,
 }
 
 impl From<EntryView> for Entry {
@@ -173,9 +179,7 @@ impl From<EntryView> for Entry {
                 removed: None,
             },
             (Kind::Message, _) => What::Message { message: None, edited: None, removed: removed.map(Removed::from) },
-            (Kind::Edit, Some(EntryBody::Edit(Edit { of, text, title, .. }))) => {
-                What::Edit { edit: Some(EditText { of: of.0, text, title }) }
-            }
+            (Kind::Edit, Some(EntryBody::Edit(edit))) => What::Edit { edit: Some(EditText::from(edit)) },
             (Kind::Edit, _) => What::Edit { edit: None },
             (_, Some(EntryBody::Retraction { of, .. })) => What::Retraction { of: of.0 },
             (Kind::Removal, Some(EntryBody::Removal(Removal { of, reason, replacement, .. }))) => {
@@ -202,17 +206,29 @@ impl From<EntryView> for Entry {
 }
 
 fn as_it_reads(message: holdfast_domain::entry::Message, edited: Option<KeptEdit>) -> Message {
-    let (text, title, mentions) = match edited {
-        Some(edit) => (edit.text, edit.title, edit.mentions),
-        None => (message.text, message.title, message.mentions),
+    let (text, title, mentions, action, files) = match edited {
+        Some(edit) => (edit.text, edit.title, edit.mentions, edit.action, edit.files),
+        None => (message.text, message.title, message.mentions, None, None),
     };
     Message {
         text,
         title,
         alert: message.alert,
-        action: message.action,
-        files: message.files.into_iter().map(File::from).collect(),
+        action: action.unwrap_or(message.action),
+        files: listed(files.unwrap_or(message.files)),
         mentions: mentions.into_iter().map(|p| p.0).collect(),
+    }
+}
+
+fn listed(files: Vec<FileRef>) -> Vec<File> {
+    files.into_iter().map(File::from).collect()
+}
+
+impl From<Edit> for EditText {
+    fn from(edit: Edit) -> Self {
+        let Edit { of, text, title, action, files, mentions, .. } = edit;
+        let mentions = mentions.into_iter().map(|p| p.0).collect();
+        Self { of: of.0, text, title, action, files: files.map(listed), mentions }
     }
 }
 
@@ -331,12 +347,14 @@ struct Version {
     author: Principal,
     text: String,
     title: Option<String>,
+    /// The files that it had.
+    files: Vec<File>,
 }
 
 impl From<ChatVersion> for Version {
     fn from(version: ChatVersion) -> Self {
-        let ChatVersion { seq, at, author, text, title } = version;
-        Self { seq: seq.0, at: at.into(), author: author.into(), text, title }
+        let ChatVersion { seq, at, author, text, title, files } = version;
+        Self { seq: seq.0, at: at.into(), author: author.into(), text, title, files: listed(files) }
     }
 }
 

@@ -107,7 +107,7 @@ async fn edit(
     Json(change): Json<Change>,
 ) -> Result<Json<Entry>> {
     let Change { client_id, text, title } = change;
-    let edit = NewEdit { client_id: ClientId(client_id), text, title, stanza: None };
+    let edit = NewEdit { client_id: ClientId(client_id), text, title, action: None, keeps_files: true, stanza: None };
     Ok(Json(door.chat.edit(&caller, RoomId(room), Seq(seq), edit).await?.view.into()))
 }
 

@@ -102,7 +102,7 @@ impl PrincipalKind {
 
 impl From<view::Person> for Principal {
     fn from(person: view::Person) -> Self {
-        let view::Person { id, name, display_name, kind } = person;
+        let view::Person { id, name, display_name, kind, .. } = person;
         Self { id: id.0, name, display_name, kind }
     }
 }

@@ -1,10 +1,11 @@
 //! One-to-one messages.
 
+use super::files::{reference, upload};
 use super::support::*;
-use crate::Store;
-use crate::direct::{Direct, DirectAppended, DirectPage, DirectQuery, NewDirect};
+use crate::direct::{Direct, DirectAppended, DirectPage, DirectQuery, NewDirect, StoredDirect};
 use crate::items::Item;
-use holdfast_domain::{ClientId, PrincipalId};
+use crate::{Store, StoreError};
+use holdfast_domain::{ClientId, PrincipalId, RoomId, Seq};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,6 +57,49 @@ pub(crate) async fn a_message_is_there_once_and_read_by_both(store: Arc<dyn Stor
     assert_eq!(store.direct(ANA, ids.clone()).await.unwrap(), kept[..4]);
     assert_eq!(store.direct(CY, ids).await.unwrap(), kept[3..]);
     assert_eq!(store.direct(CY, vec![]).await.unwrap(), []);
+}
+
+/// What an archive takes out comes in again as it was, numbers and all.
+pub(crate) async fn messages_come_from_an_archive_as_they_were(store: Arc<dyn Store>) {
+    for n in 1..=2 {
+        upload(&*store, n, RoomId::POOL).await;
+    }
+    let mut sent = vec![whisper(ANA, BO, "one", 10), whisper(BO, ANA, "two", 20), whisper(CY, CY, "a note", 30)];
+    sent[0].files = vec![reference(1).id];
+    let given: Vec<StoredDirect> = [(3, 10), (4, 20), (9, 20)]
+        .into_iter()
+        .zip(sent.clone())
+        .map(|((id, ms), new)| {
+            let NewDirect { from, to, client_id, text, payload, files, .. } = new;
+            let files = files.iter().map(|_| reference(1)).collect();
+            StoredDirect { direct: Direct { id, from, to, at: at(ms), payload }, client_id, text, files }
+        })
+        .collect();
+    store.load_direct(vec![]).await.unwrap();
+    store.load_direct(given[..2].to_vec()).await.unwrap();
+    store.load_direct(given[2..].to_vec()).await.unwrap();
+    assert_eq!(store.direct_stored(0, 100).await.unwrap(), given);
+    assert_eq!(store.direct_stored(3, 1).await.unwrap(), given[1..2]);
+    assert_eq!(store.direct_stored(9, 100).await.unwrap(), []);
+    assert_eq!(store.file(reference(1).id).await.unwrap().unwrap().message, Some(Seq(3)));
+    assert_eq!(store.file(reference(2).id).await.unwrap().unwrap().message, None);
+
+    // What does not follow is not taken in, nor is what comes with it.
+    let next = |id, ms| {
+        let mut next = given[0].clone();
+        (next.direct.id, next.direct.at, next.client_id) = (id, at(ms), ClientId(Uuid::from_u128(u128::MAX)));
+        next.files.clear();
+        next
+    };
+    for wrong in [next(9, 30), next(10, 19)] {
+        let refused = store.load_direct(vec![next(10, 20), wrong]).await;
+        assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
+    }
+    assert_eq!(store.direct_stored(0, 100).await.unwrap().len(), 3);
+    // New ones follow on, and one that is sent again is known.
+    let added = store.add_direct(vec![sent[0].clone(), whisper(ANA, BO, "three", 5)]).await.unwrap();
+    assert_eq!(added[0], DirectAppended::Repeated(given[0].direct.clone()));
+    assert_eq!((added[1].direct().id, added[1].direct().at), (10, at(20)));
 }
 
 pub(crate) async fn a_repeated_message_yields_the_one_that_is_there(store: Arc<dyn Store>) {

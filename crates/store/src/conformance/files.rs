@@ -7,7 +7,7 @@ use crate::files::NewFile;
 use crate::{Store, StoreError};
 use bytes::Bytes;
 use holdfast_domain::chain::Digest;
-use holdfast_domain::entry::{FileRef, Message};
+use holdfast_domain::entry::{Edit, FileRef, Message};
 use holdfast_domain::{EntryBody, FileId, RoomId, Seq};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -80,6 +80,49 @@ pub(crate) async fn a_message_takes_its_files(store: Arc<dyn Store>) {
     assert_eq!(listed(Some(last), 10).await.len(), 2);
     assert!(listed(Some(seq), 10).await.is_empty());
     assert!(store.files_in(OTHER, None, 10).await.unwrap().is_empty());
+}
+
+pub(crate) async fn an_edit_gives_and_takes_files(store: Arc<dyn Store>) {
+    make_rooms(&*store, &[ROOM]).await;
+    for n in 1..=4 {
+        upload(&*store, n, ROOM).await;
+    }
+    let named = |files: &[u128]| files.iter().map(|n| reference(*n)).collect::<Vec<_>>();
+    let with =
+        |files: &[u128]| EntryBody::Message(Message { text: "see".into(), files: named(files), ..Message::default() });
+    let (seq, other) = (put(&*store, ROOM, ANA, with(&[1])).await, put(&*store, ROOM, ANA, with(&[4])).await);
+    let edit = |files: Option<&[u128]>| {
+        EntryBody::Edit(Edit { of: seq, text: "seen".into(), files: files.map(named), ..Edit::default() })
+    };
+    let now = async || {
+        let row = store.rows(ROOM, vec![seq]).await.unwrap().remove(0);
+        row.files_now().iter().map(|f| f.id.0.as_u128()).collect::<Vec<_>>()
+    };
+    let whose = async |n| store.file(reference(n).id).await.unwrap().unwrap().message;
+
+    put(&*store, ROOM, ANA, edit(None)).await;
+    assert_eq!(now().await, [1]);
+    put(&*store, ROOM, ANA, edit(Some(&[1, 2]))).await;
+    assert_eq!((now().await, whose(2).await), (vec![1, 2], Some(seq)));
+    // What it takes away stays in the records, and may come back.
+    put(&*store, ROOM, ANA, edit(Some(&[2]))).await;
+    assert_eq!((now().await, whose(1).await), (vec![2], Some(seq)));
+    put(&*store, ROOM, ANA, edit(Some(&[]))).await;
+    assert!(now().await.is_empty());
+    put(&*store, ROOM, ANA, edit(Some(&[2, 1]))).await;
+    for taken in [4, 77] {
+        let refused = store.append(vec![draft(ROOM, ANA, edit(Some(&[taken])))]).await;
+        assert!(matches!(refused, Err(StoreError::Missing { .. })), "{refused:?}");
+    }
+    store.rebuild().await.unwrap();
+    assert_eq!((now().await, whose(1).await, whose(2).await), (vec![2, 1], Some(seq), Some(seq)));
+    assert_eq!((whose(3).await, whose(4).await), (None, Some(other)));
+    assert_eq!(store.files_in(ROOM, None, 10).await.unwrap().len(), 3);
+
+    put(&*store, ROOM, ANA, remove(&[seq], true)).await;
+    assert!(
+        store.file(reference(1).id).await.unwrap().is_none() && store.file(reference(2).id).await.unwrap().is_none()
+    );
 }
 
 pub(crate) async fn files_go_with_what_is_erased(store: Arc<dyn Store>) {
@@ -191,9 +234,11 @@ pub(crate) async fn addresses_have_a_key(store: Arc<dyn Store>) {
     let key = store.address_key().await.unwrap();
     assert_eq!(store.address_key().await.unwrap(), key);
     assert!(key.iter().filter(|byte| **byte == 0).count() < 8, "{key:?}");
+    store.put_address_key([7; 32]).await.unwrap();
+    assert_eq!(store.address_key().await.unwrap(), [7; 32]);
 }
 
-fn reference(n: u128) -> FileRef {
+pub(super) fn reference(n: u128) -> FileRef {
     FileRef {
         id: FileId(Uuid::from_u128(n)),
         name: format!("file {n}.txt"),
@@ -207,7 +252,7 @@ fn reference(n: u128) -> FileRef {
 }
 
 /// A complete file, uploaded `n` milliseconds after the start.
-async fn upload(store: &dyn Store, n: u128, room: RoomId) {
+pub(super) async fn upload(store: &dyn Store, n: u128, room: RoomId) {
     let file = reference(n);
     begin(store, file.id, room, at(i64::try_from(n).unwrap())).await;
     store.put_chunk(file.id, 0, Bytes::from_static(b"begin-rest")).await.unwrap();

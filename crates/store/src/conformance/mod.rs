@@ -93,6 +93,7 @@ macro_rules! conformance {
                 times_of_messages_never_run_back
                 who_reads_on_misses_nothing_that_is_written_at_once
                 partners_are_listed_by_their_last_message
+                messages_come_from_an_archive_as_they_were
                 messages_and_items_survive_a_rebuild
             }
             accounts {
@@ -105,6 +106,7 @@ macro_rules! conformance {
             files {
                 a_file_is_seen_when_it_is_complete
                 a_message_takes_its_files
+                an_edit_gives_and_takes_files
                 files_go_with_what_is_erased
                 loose_files_are_swept
                 a_file_of_no_room_goes_with_the_first_message_that_says_it

@@ -16,7 +16,7 @@ use crate::chaining::{Chained, End};
 use crate::log::{Appended, Draft, Head, Remember};
 use crate::{Result, StoreError};
 use holdfast_domain::chain::Digest;
-use holdfast_domain::entry::Message;
+use holdfast_domain::entry::{FileRef, Message};
 use holdfast_domain::{ClientId, Entry, EntryBody, PrincipalId, RoomId, Seq, Time};
 use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Row;
@@ -311,13 +311,14 @@ impl<'a> Batch<'a> {
         let Some(body) = &entry.body else { return Ok(()) };
         if let EntryBody::Message(message) = body {
             self.pending.mention(entry, message);
-            return take_files(self.session, entry, message).await;
+            return take_files(self.session, entry).await;
         }
         self.pending.puts.add(body)?;
         if looks_at_rows(body) {
             self.flush().await?;
         }
         project(self.session, entry, body).await?;
+        take_files(self.session, entry).await?;
         if let EntryBody::RoomDeleted { id, .. } = body {
             self.ends.remove(id);
             self.begun.remove(id);
@@ -610,14 +611,29 @@ fn rooms_of(draft: &Draft) -> impl Iterator<Item = RoomId> + use<> {
     [Some(draft.room), deleted].into_iter().flatten()
 }
 
-/// Gives a message the files that it names.
-async fn take_files(session: &Session, entry: &Entry, message: &Message) -> Work<()> {
-    for file in &message.files {
-        if session.execute(TAKE_FILES, &[&file.id.0, &entry.room.0, &entry.seq.0]).await? != 1 {
+/// Gives a message the files that an entry names for it. An edit names again what the message has already.
+async fn take_files(session: &Session, entry: &Entry) -> Work<()> {
+    let Some((message, files)) = entry.files() else { return Ok(()) };
+    for file in files {
+        let taken = session.execute(TAKE_FILES, &[&file.id.0, &entry.room.0, &message.0]).await?;
+        if taken != 1 && !(message < entry.seq && has_file(session, entry.room, message, file).await?) {
             return Err(missing(format!("the file “{}”", file.name)).into());
         }
     }
     Ok(())
+}
+
+/// Whether a file is a message's, or was when that was posted: its content may be lost.
+async fn has_file(session: &Session, room: RoomId, message: Seq, file: &FileRef) -> Work<bool> {
+    const SQL: &str = "SELECT 1 FROM file WHERE id = $1 AND room = $2 AND seq = $3";
+    if session.one(SQL, &[&file.id.0, &room.0, &message.0]).await?.is_some() {
+        return Ok(true);
+    }
+    let entries = load_entries(session, [(room, message)].into()).await?;
+    Ok(entries
+        .get(&(room, message))
+        .and_then(Entry::files)
+        .is_some_and(|(_, files)| files.iter().any(|f| f.id == file.id)))
 }
 
 /// A head that is there after all: another server wrote the first entry of the log at the same moment. Tried again, it is found.

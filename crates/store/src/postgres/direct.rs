@@ -6,11 +6,11 @@
 
 use super::append::{EPOCH, barrier};
 use super::error::{Work, corrupt};
-use super::files::take_said;
+use super::files::{of_directs, take_said};
 use super::session::{Params, Session};
 use super::{Inner, PostgresStore};
-use crate::direct::{Direct, DirectAppended, DirectMessages, DirectPage, DirectQuery, NewDirect};
-use crate::numbering::{End, NewRow};
+use crate::direct::{Direct, DirectAppended, DirectMessages, DirectPage, DirectQuery, NewDirect, StoredDirect};
+use crate::numbering::{End, NewRow, give_files};
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
@@ -127,6 +127,22 @@ impl DirectMessages for PostgresStore {
         rows.iter().map(direct).collect::<Work<_>>().map_err(|e| e.while_doing(DOING))
     }
 
+    async fn direct_stored(&self, after: i64, limit: usize) -> Result<Vec<StoredDirect>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.inner
+            .sessions
+            .look("reading messages", move |s| async move { stored(s, after, limit).await }.boxed())
+            .await
+    }
+
+    async fn load_direct(&self, messages: Vec<StoredDirect>) -> Result<()> {
+        let inner = Arc::clone(&self.inner);
+        self.inner
+            .sessions
+            .write("taking in messages", move |s| async move { load(&inner, s, messages).await }.boxed())
+            .await
+    }
+
     async fn direct_partners(&self, of: PrincipalId) -> Result<Vec<(PrincipalId, i64)>> {
         const DOING: &str = "listing who exchanged messages";
         let rows = self.inner.sessions.find(DOING, PARTNERS, &[&of.0]).await?;
@@ -145,8 +161,7 @@ async fn add(inner: &Inner, session: &Session, new: Vec<NewDirect>) -> Work<Vec<
     let (epoch, head, sent) =
         futures_util::join!(inner.hold_epoch(session), session.one(HEAD, &[]), session.query(BEFORE, keys));
     epoch?;
-    let head = head?.ok_or_else(|| corrupt("the row with the last number of a message is not there"))?;
-    let mut end = End { id: head.try_get(0)?, at: Time::from_millis(head.try_get(1)?) };
+    let mut end = read_end(head?)?;
     let mut before = HashMap::new();
     for row in sent? {
         let there = direct(&row)?;
@@ -158,6 +173,23 @@ async fn add(inner: &Inner, session: &Session, new: Vec<NewDirect>) -> Work<Vec<
         barrier(session).await?;
         return Ok(answers);
     }
+    insert(session, rows, end).await?;
+    Ok(answers)
+}
+
+async fn load(inner: &Inner, session: &Session, messages: Vec<StoredDirect>) -> Work<()> {
+    inner.hold_epoch(session).await?;
+    let mut end = read_end(session.one(HEAD, &[]).await?)?;
+    let rows = end.follow(messages).map_err(corrupt)?;
+    if rows.is_empty() { Ok(()) } else { insert(session, rows, end).await }
+}
+
+fn read_end(head: Option<Row>) -> Work<End> {
+    let head = head.ok_or_else(|| corrupt("the row with the last number of a message is not there"))?;
+    Ok(End { id: head.try_get(0)?, at: Time::from_millis(head.try_get(1)?) })
+}
+
+async fn insert(session: &Session, rows: Vec<NewRow>, end: End) -> Work<()> {
     let numbers = |of: fn(&Direct) -> i64| rows.iter().map(|row| of(&row.direct)).collect::<Vec<i64>>();
     let (ids, ats, last_at) = (numbers(|d| d.id), numbers(|d| d.at.millis()), end.at.millis());
     let (senders, recipients) = (numbers(|d| d.from.0), numbers(|d| d.to.0));
@@ -167,8 +199,20 @@ async fn add(inner: &Inner, session: &Session, new: Vec<NewDirect>) -> Work<Vec<
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
         [&ids, &senders, &recipients, &client_ids, &ats, &texts, &payloads, &end.id, &last_at];
     session.execute(ADD, &values).await?;
-    take_said(session, &rows).await?;
-    Ok(answers)
+    take_said(session, &rows).await
+}
+
+async fn stored(session: &Session, after: i64, limit: i64) -> Work<Vec<StoredDirect>> {
+    const SQL: &str = "SELECT d.id, d.sender, d.recipient, d.at, d.payload, d.client_id, d.text FROM direct d
+        WHERE d.id > $1 ORDER BY d.id LIMIT $2";
+    let mut messages = Vec::new();
+    for row in session.query(SQL, &[&after, &limit]).await? {
+        let (client_id, text) = (ClientId(row.try_get(5)?), row.try_get(6)?);
+        messages.push(StoredDirect { direct: direct(&row)?, client_id, text, files: Vec::new() });
+    }
+    let last = messages.last().map_or(after, |m| m.direct.id);
+    give_files(&mut messages, of_directs(session, after + 1, last).await?);
+    Ok(messages)
 }
 
 async fn page(session: &Session, query: &DirectQuery) -> Work<DirectPage> {

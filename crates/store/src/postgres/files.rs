@@ -128,6 +128,21 @@ impl Files for PostgresStore {
         let key = key.and_then(|value| value[..].try_into().ok());
         key.ok_or_else(|| StoreError::Corrupt { what: "the key of files' addresses is not there".into() })
     }
+
+    async fn put_address_key(&self, key: [u8; 32]) -> Result<()> {
+        const SQL: &str = "UPDATE secret SET value = $1 WHERE what = 'files'";
+        self.inner.sessions.execute("keeping the key of files' addresses", SQL, &[&&key[..]]).await?;
+        Ok(())
+    }
+}
+
+/// The files of messages between two people from number `first` to `last`, and whose each is.
+pub(super) async fn of_directs(s: &Session, first: i64, last: i64) -> Work<Vec<StoredFile>> {
+    const SQL: &str = concat!(
+        file_columns!(),
+        "WHERE f.room = 0 AND f.seq BETWEEN $1 AND $2 AND f.ref IS NOT NULL ORDER BY f.seq, f.no"
+    );
+    s.query(SQL, &[&first, &last]).await?.iter().map(read_file).collect()
 }
 
 /// Gives messages between two people the files of their authors that they say the addresses of, if no message has them yet.

@@ -96,8 +96,6 @@ impl Walk<'_> {
                 Some(EntryBody::Message(message)) => {
                     let (room, seq, shown) = (entry.room.0, entry.seq.0, shown_at.millis());
                     mentions.extend(message.mentions.iter().map(|user| (user.0, room, seq, shown)));
-                    files.0.extend(message.files.iter().map(|f| f.id.0));
-                    files.1.extend(message.files.iter().map(|_| seq));
                 }
                 Some(body) => {
                     insert_mentions(self.session, &std::mem::take(&mut mentions)).await?;
@@ -105,6 +103,10 @@ impl Walk<'_> {
                     self.follow(entry, body).await?;
                 }
                 None => {}
+            }
+            if let Some((message, named)) = entry.files() {
+                files.0.extend(named.iter().map(|f| f.id.0));
+                files.1.extend(named.iter().map(|_| message.0));
             }
         }
         insert_mentions(self.session, &mentions).await?;

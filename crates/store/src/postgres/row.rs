@@ -218,6 +218,8 @@ fn edited(by: &Entry) -> Option<Edited> {
         text: edit.text.clone(),
         title: edit.title.clone(),
         mentions: edit.mentions.clone(),
+        files: edit.files.clone(),
+        action: edit.action,
     })
 }
 

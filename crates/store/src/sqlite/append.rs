@@ -133,15 +133,12 @@ impl Batch<'_> {
         project(self.conn, &entry)?;
         if let Some(body) = &entry.body {
             directory::apply(self.conn, entry.room, body)?;
-            match body {
-                EntryBody::Message(message) => take_files(self.conn, entry.room, entry.seq, &message.files)?,
-                EntryBody::RoomDeleted { id, .. } => {
-                    self.ends.remove(id);
-                    amend::delete_room(self.conn, *id)?;
-                }
-                _ => {}
+            if let EntryBody::RoomDeleted { id, .. } = body {
+                self.ends.remove(id);
+                amend::delete_room(self.conn, *id)?;
             }
         }
+        take_files(self.conn, &entry)?;
         Ok(Appended::New(entry))
     }
 
@@ -253,14 +250,26 @@ pub(super) fn find_sent(
     }
 }
 
-/// Gives a message the files that it names.
-fn take_files(conn: &Connection, room: RoomId, seq: Seq, files: &[FileRef]) -> Work<()> {
+/// Gives a message the files that an entry names for it. An edit names again what the message has already.
+fn take_files(conn: &Connection, entry: &Entry) -> Work<()> {
     const SQL: &str =
         "UPDATE file SET seq = ?3, room = ?2 WHERE id = ?1 AND room IN (?2, 0) AND seq IS NULL AND ref IS NOT NULL";
+    let Some((message, files)) = entry.files() else { return Ok(()) };
     for file in files {
-        if conn.prepare_cached(SQL)?.execute(params![file.id.0.as_bytes(), room.0, seq.0])? != 1 {
+        let taken = conn.prepare_cached(SQL)?.execute(params![file.id.0.as_bytes(), entry.room.0, message.0])?;
+        if taken != 1 && !(message < entry.seq && has_file(conn, entry.room, message, file)?) {
             return Err(missing(format!("the file “{}”", file.name)).into());
         }
     }
     Ok(())
+}
+
+/// Whether a file is a message's, or was when that was posted: its content may be lost.
+fn has_file(conn: &Connection, room: RoomId, message: Seq, file: &FileRef) -> Work<bool> {
+    const SQL: &str = "SELECT 1 FROM file WHERE id = ?1 AND room = ?2 AND seq = ?3";
+    if conn.prepare_cached(SQL)?.exists(params![file.id.0.as_bytes(), room.0, message.0])? {
+        return Ok(true);
+    }
+    let message = load_entry(conn, room, message)?;
+    Ok(message.as_ref().and_then(Entry::files).is_some_and(|(_, files)| files.iter().any(|f| f.id == file.id)))
 }

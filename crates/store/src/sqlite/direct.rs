@@ -1,15 +1,16 @@
 //! The archive of one-to-one messages. Only one thread writes, so numbers are in the order of commits by themselves.
 
 use super::SqliteStore;
-use super::error::Work;
-use super::files::take_said;
+use super::error::{Work, corrupt};
+use super::files::{of_directs, take_said};
 use crate::Result;
-use crate::direct::{Direct, DirectAppended, DirectMessages, DirectPage, DirectQuery, NewDirect};
-use crate::numbering::{End, NewRow};
+use crate::direct::{Direct, DirectAppended, DirectMessages, DirectPage, DirectQuery, NewDirect, StoredDirect};
+use crate::numbering::{End, NewRow, give_files};
 use async_trait::async_trait;
-use holdfast_domain::{PrincipalId, Time};
+use holdfast_domain::{ClientId, PrincipalId, Time};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::HashMap;
+use uuid::Uuid;
 
 /// The columns that [`direct`] reads.
 macro_rules! direct_columns {
@@ -97,6 +98,15 @@ impl DirectMessages for SqliteStore {
             .await
     }
 
+    async fn direct_stored(&self, after: i64, limit: usize) -> Result<Vec<StoredDirect>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.threads.read("reading messages", move |tx, _| stored(tx, after, limit)).await
+    }
+
+    async fn load_direct(&self, messages: Vec<StoredDirect>) -> Result<()> {
+        self.threads.write("taking in messages", move |tx| load(tx, messages)).await
+    }
+
     async fn direct_partners(&self, of: PrincipalId) -> Result<Vec<(PrincipalId, i64)>> {
         self.threads
             .read("listing who exchanged messages", move |tx, _| {
@@ -109,12 +119,7 @@ impl DirectMessages for SqliteStore {
 }
 
 fn add(conn: &Connection, new: Vec<NewDirect>) -> Work<Vec<DirectAppended>> {
-    const HEAD: &str = "SELECT last_id, last_at FROM direct_head WHERE id = 1";
-    const ADD: &str = "INSERT INTO direct (id, sender, recipient, client_id, at, text, payload)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    const MOVE_HEAD: &str = "UPDATE direct_head SET last_id = ?1, last_at = ?2 WHERE id = 1";
-    let mut end =
-        conn.prepare_cached(HEAD)?.query_row([], |r| Ok(End { id: r.get(0)?, at: Time::from_millis(r.get(1)?) }))?;
+    let mut end = read_end(conn)?;
     let mut before = HashMap::new();
     let mut look_up = conn.prepare_cached(BEFORE)?;
     for n in &new {
@@ -124,6 +129,26 @@ fn add(conn: &Connection, new: Vec<NewDirect>) -> Work<Vec<DirectAppended>> {
         }
     }
     let (answers, rows) = end.number(new, before);
+    insert(conn, rows, end)?;
+    Ok(answers)
+}
+
+fn load(conn: &Connection, messages: Vec<StoredDirect>) -> Work<()> {
+    let mut end = read_end(conn)?;
+    let rows = end.follow(messages).map_err(corrupt)?;
+    insert(conn, rows, end)
+}
+
+fn read_end(conn: &Connection) -> Work<End> {
+    const HEAD: &str = "SELECT last_id, last_at FROM direct_head WHERE id = 1";
+    let read = |r: &Row<'_>| Ok(End { id: r.get(0)?, at: Time::from_millis(r.get(1)?) });
+    Ok(conn.prepare_cached(HEAD)?.query_row([], read)?)
+}
+
+fn insert(conn: &Connection, rows: Vec<NewRow>, end: End) -> Work<()> {
+    const ADD: &str = "INSERT INTO direct (id, sender, recipient, client_id, at, text, payload)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    const MOVE_HEAD: &str = "UPDATE direct_head SET last_id = ?1, last_at = ?2 WHERE id = 1";
     let mut insert = conn.prepare_cached(ADD)?;
     for NewRow { direct: d, client_id, text, files } in rows {
         let client_id = &client_id.0.as_bytes()[..];
@@ -131,7 +156,21 @@ fn add(conn: &Connection, new: Vec<NewDirect>) -> Work<Vec<DirectAppended>> {
         take_said(conn, d.from, d.id, &files)?;
     }
     conn.prepare_cached(MOVE_HEAD)?.execute([end.id, end.at.millis()])?;
-    Ok(answers)
+    Ok(())
+}
+
+fn stored(conn: &Connection, after: i64, limit: i64) -> Work<Vec<StoredDirect>> {
+    const SQL: &str = "SELECT id, sender, recipient, at, payload, client_id, text FROM direct
+        WHERE id > ?1 ORDER BY id LIMIT ?2";
+    let mut statement = conn.prepare_cached(SQL)?;
+    let read = |r: &Row<'_>| {
+        let client_id = ClientId(Uuid::from_bytes(r.get(5)?));
+        Ok(StoredDirect { direct: direct(r)?, client_id, text: r.get(6)?, files: Vec::new() })
+    };
+    let mut messages = statement.query_map([after, limit], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let last = messages.last().map_or(after, |m| m.direct.id);
+    give_files(&mut messages, of_directs(conn, after + 1, last)?);
+    Ok(messages)
 }
 
 fn page(conn: &Connection, query: &DirectQuery) -> Work<DirectPage> {

@@ -164,6 +164,27 @@ impl Files for SqliteStore {
             })
             .await
     }
+
+    async fn put_address_key(&self, key: [u8; 32]) -> Result<()> {
+        const SQL: &str = "UPDATE secret SET value = ?1 WHERE what = 'files'";
+        self.threads.write("keeping the key of files' addresses", move |tx| Ok(tx.execute(SQL, [key])?)).await?;
+        Ok(())
+    }
+}
+
+/// The files of messages between two people from number `first` to `last`, and whose each is.
+pub(super) fn of_directs(conn: &Connection, first: i64, last: i64) -> Work<Vec<StoredFile>> {
+    const SQL: &str = concat!(
+        file_columns!(),
+        "WHERE f.room = 0 AND f.seq BETWEEN ?1 AND ?2 AND f.ref IS NOT NULL ORDER BY f.seq, f.no"
+    );
+    let mut statement = conn.prepare_cached(SQL)?;
+    let mut rows = statement.query([first, last])?;
+    let mut files = Vec::new();
+    while let Some(r) = rows.next()? {
+        files.push(read_file(r)?);
+    }
+    Ok(files)
 }
 
 /// Gives a message between two people the files of its author that it says the addresses of, if no message has them yet.

@@ -72,19 +72,16 @@ impl Walk<'_> {
             self.conn.prepare_cached(ORDINAL)?.execute([id, end.end.head.messages])?;
         }
         project(self.conn, entry)?;
-        match &entry.body {
-            Some(EntryBody::RoomDeleted { id, .. }) => {
-                self.deleted.insert(*id);
+        if let Some((message, files)) = entry.files() {
+            for file in files {
+                let row = params![file.id.0.as_bytes(), entry.room.0, message.0];
+                self.conn.prepare_cached(FILE)?.execute(row)?;
             }
-            Some(EntryBody::Message(message)) => {
-                for file in &message.files {
-                    let row = params![file.id.0.as_bytes(), entry.room.0, entry.seq.0];
-                    self.conn.prepare_cached(FILE)?.execute(row)?;
-                }
-            }
-            _ => {}
         }
         if let Some(body) = &entry.body {
+            if let EntryBody::RoomDeleted { id, .. } = body {
+                self.deleted.insert(*id);
+            }
             self.directory.apply(entry.room, body);
         }
         Ok(())

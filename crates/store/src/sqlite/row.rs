@@ -121,6 +121,8 @@ fn edited(r: &rusqlite::Row<'_>) -> Work<Option<Edited>> {
         text: edit.text,
         title: edit.title,
         mentions: edit.mentions,
+        files: edit.files,
+        action: edit.action,
     }))
 }
 

@@ -195,6 +195,7 @@ impl Courier {
                     self.unseat_all_but(run, &named);
                 }
             }
+            Parcel::Passing { room, stanza } => self.door.tell_here(room, stanza, true),
             Parcel::Kick { to, room, by, reason } if to.run == self.run => {
                 if let Some(resource) = self.door.resources.keyed(to.user, to.key) {
                     resource.order(Order::Kicked { room, by, reason });

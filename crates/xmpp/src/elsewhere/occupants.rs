@@ -18,7 +18,7 @@ impl Door {
     /// Who is `nick` in a room: by XMPP, or by the web.
     pub(crate) fn person_in(&self, room: RoomId, nick: &str) -> Option<PrincipalId> {
         let seated = self.occupants.named(room, nick).map(|occupant| occupant.user);
-        let shown = || self.chat.others_in(room).into_iter().find(|p| key(&p.display_name) == key(nick));
+        let shown = || self.chat.others_in(room).into_iter().find(|p| key(&p.distinct_name()) == key(nick));
         seated.or_else(|| shown().map(|person| person.id))
     }
 
@@ -29,6 +29,13 @@ impl Door {
             Line::Elsewhere(to) => {
                 self.post.send(&Parcel::Tell { to: *to, stanza: stanza.to_string(), waits: None });
             }
+        }
+    }
+
+    /// Tells those who are in a room by other servers something of the moment.
+    pub(crate) fn pass_on(&self, room: RoomId, stanza: &El) {
+        if self.occupants.any_elsewhere(room) {
+            self.post.send(&Parcel::Passing { room, stanza: stanza.to_string() });
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) enum Parcel {
     Unseat { key: u64, room: RoomId, farewell: Option<Farewell> },
     /// Some of all seats of that server; with the last of them, those that were not named are not taken.
     Seats { first: bool, last: bool, some: Vec<Seated> },
+    /// Something of the moment for all who are in a room.
+    Passing { room: RoomId, stanza: String },
     /// A client is to be sent out of a room.
     Kick { to: Address, room: RoomId, by: String, reason: String },
 }
@@ -182,6 +184,7 @@ mod tests {
             Parcel::Unseat { key: 3, room, farewell: Some(Farewell::default()) },
             Parcel::Unseat { key: 3, room, farewell: Some(Farewell::kicked("ana", "enough")) },
             Parcel::Seats { first: true, last: false, some: vec![Seated { standing: None, ..seated }] },
+            Parcel::Passing { room, stanza: "<message/>".into() },
             Parcel::Kick { to, room, by: "ana".into(), reason: String::new() },
         ] {
             let text = serde_json::to_string(&parcel).unwrap();

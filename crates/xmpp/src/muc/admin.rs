@@ -66,7 +66,8 @@ impl Session {
     /// Those in the room, by whichever server and door, who have a role there.
     fn with_role(&self, room: RoomId, role: &str) -> Vec<El> {
         let occupants = self.door.occupants.all(room).into_iter().map(|occupant| (occupant.user, occupant.nick));
-        let others = self.door.others_in(room).into_iter().map(|person| (person.id, person.display_name));
+        let others =
+            self.door.others_in(room).into_iter().map(|person| (person.id, person.distinct_name().into_owned()));
         let there: Vec<(PrincipalId, String)> = occupants.chain(others).collect();
         let directory = self.door.chat.directory();
         let item = |(user, nick): (PrincipalId, String)| {

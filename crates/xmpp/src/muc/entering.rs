@@ -88,7 +88,7 @@ impl Session {
             for presence in door.occupants_of(room, &jid, &nick) {
                 self.tell(presence);
             }
-            for person in door.others_in(room).iter().filter(|p| key(&p.display_name) != key(&nick)) {
+            for person in door.others_in(room).iter().filter(|p| key(&p.distinct_name()) != key(&nick)) {
                 if let Some(presence) = door.other(room, &jid, person, true) {
                     self.tell(presence);
                 }
@@ -120,8 +120,13 @@ impl Session {
             return Ok(good.as_str().to_owned());
         }
         let directory = self.door.chat.directory();
+        let mut shown_so = directory.users_shown_as(good.as_str());
+        if shown_so.any(|user| user.id == self.user()) {
+            // Others are shown under his name too.
+            return Ok(self.shown.clone());
+        }
         let someone = directory.principal_named(good.as_str()).is_some()
-            || directory.users_shown_as(good.as_str()).any(|u| !u.disabled && u.id != self.user());
+            || directory.users_shown_as(good.as_str()).any(|user| !user.disabled);
         if someone {
             return Err(StanzaError::cancel("conflict").because(format!("`{}` is somebody else's name", good.as_str())));
         }

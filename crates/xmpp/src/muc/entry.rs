@@ -5,7 +5,7 @@ use crate::files::Files;
 use crate::ns;
 use crate::xml::El;
 use holdfast_chat::view::{EntryView, Person, RemovedView};
-use holdfast_domain::entry::{EntryBody, Message, Removal, Stanza};
+use holdfast_domain::entry::{EntryBody, FileRef, Removal, Stanza};
 use holdfast_domain::{Entry, RoomId, Seq};
 use holdfast_store::log::Gone;
 
@@ -24,7 +24,7 @@ pub(crate) fn parse_stanza_id(id: &str) -> Option<(Seq, &str)> {
 
 /// The nick under which something was said.
 fn nick(author: &Person, stanza: Option<&Stanza>) -> String {
-    stanza.and_then(|s| s.nick.clone()).unwrap_or_else(|| author.display_name.clone())
+    stanza.and_then(|s| s.nick.clone()).unwrap_or_else(|| author.distinct_name().into_owned())
 }
 
 /// Somebody's message in a room.
@@ -40,6 +40,13 @@ impl Said<'_> {
         let from = format_args!("{}/{}", self.room, nick(self.author, stanza)).to_string();
         let id = stanza.and_then(|s| s.id.clone()).unwrap_or_else(|| self.entry.client_id.to_string());
         El::new("message").attr("from", from).attr("type", "groupchat").attr("id", id)
+    }
+
+    /// A text with its files, with what came along with it, and with an element of ours.
+    fn with(&self, stanza: Option<&Stanza>, body: String, ours: Option<El>, files: &[FileRef]) -> El {
+        let elements = stanza.map(|s| s.elements.as_str()).unwrap_or_default();
+        let (body, of_files, elements) = self.files.told(body, files, elements);
+        self.end(self.begin(stanza).field("body", body).children(ours).children(of_files).raw(&elements))
     }
 
     fn end(&self, message: El) -> El {
@@ -61,13 +68,16 @@ pub(crate) fn stanzas(room: &str, files: Files<'_>, view: &EntryView) -> Vec<El>
     }
     match &view.entry.body {
         // An edit is an entry of its own, which comes in its place: the message is what it was.
-        Some(EntryBody::Message(message)) => vec![said.end(self::message(&said, message))],
+        Some(EntryBody::Message(message)) => {
+            let body = body(message.title.as_deref(), &message.text, message.action);
+            let alert = message.alert.then(|| El::of(ns::ATTENTION, "attention"));
+            vec![said.with(message.stanza.as_ref(), body, alert, &message.files)]
+        }
         Some(EntryBody::Edit(edit)) => {
-            let body = titled(edit.title.as_deref(), &edit.text);
+            let body = body(edit.title.as_deref(), &edit.text, edit.action == Some(true));
             let replace = edit.replaces.as_ref().map(|id| El::of(ns::MESSAGE_CORRECT, "replace").attr("id", id));
-            let stanza = edit.stanza.as_ref();
-            let elements = stanza.map(|s| s.elements.as_str()).unwrap_or_default();
-            vec![said.end(said.begin(stanza).field("body", body).children(replace).raw(elements))]
+            let files = edit.files.as_deref().unwrap_or_default();
+            vec![said.with(edit.stanza.as_ref(), body, replace, files)]
         }
         Some(EntryBody::Retraction { of, mark: Some(mark) }) => {
             let retract = El::of(ns::MESSAGE_RETRACT, "retract").attr("id", stanza_id(*of, mark));
@@ -83,23 +93,12 @@ pub(crate) fn stanzas(room: &str, files: Files<'_>, view: &EntryView) -> Vec<El>
     }
 }
 
-fn message(said: &Said<'_>, message: &Message) -> El {
-    let stanza = message.stanza.as_ref();
-    let mut body = titled(message.title.as_deref(), &message.text);
-    if message.action {
-        body = format!("/me {body}");
-    }
-    let elements = stanza.map(|s| s.elements.as_str()).unwrap_or_default();
-    let (body, of_files, elements) = said.files.told(body, message, elements);
-    let alert = message.alert.then(|| El::of("urn:xmpp:attention:0", "attention"));
-    said.begin(stanza).field("body", body).children(alert).children(of_files).raw(&elements)
-}
-
-/// A story's title stands above it.
-fn titled(title: Option<&str>, text: &str) -> String {
-    match title {
-        Some(title) => format!("{title}\n\n{text}"),
-        None => text.to_owned(),
+/// The text as clients show it: a story's title stands above it, and what its author does begins with `/me` (XEP-0245).
+fn body(title: Option<&str>, text: &str, action: bool) -> String {
+    match (title, action) {
+        (Some(title), _) => format!("{title}\n\n{text}"),
+        (None, true) => format!("/me {text}"),
+        (None, false) => text.to_owned(),
     }
 }
 
@@ -117,7 +116,7 @@ fn removals(said: &Said<'_>, removal: &Removal) -> Vec<El> {
 
 fn moderated(room: &str, id: &str, by: &Person, entry: &Entry, reason: Option<&String>) -> El {
     let by = El::of(ns::MESSAGE_MODERATE, "moderated")
-        .attr("by", format_args!("{room}/{}", by.display_name))
+        .attr("by", format_args!("{room}/{}", by.distinct_name()))
         .child(occupant_id(entry.room, entry.author));
     let retract = El::of(ns::MESSAGE_RETRACT, "retract").attr("id", id).child(by);
     match reason {
@@ -131,7 +130,7 @@ fn tombstone(said: &Said<'_>, removed: &RemovedView) -> El {
     let mut retracted =
         El::of(ns::MESSAGE_RETRACT, "retracted").attr("stamp", removed.at).attr("id", said.entry.client_id);
     if removed.how != Gone::Retracted {
-        let by = format!("{}/{}", said.room, removed.by.display_name);
+        let by = format!("{}/{}", said.room, removed.by.distinct_name());
         retracted = retracted.child(El::of(ns::MESSAGE_MODERATE, "moderated").attr("by", by));
     }
     if let Some(reason) = &removed.reason {

@@ -291,6 +291,11 @@ impl Occupants {
         Some((first.nick.clone(), here(first) || his.any(here)))
     }
 
+    /// Whether somebody sits in a room by another server.
+    pub(crate) fn any_elsewhere(&self, room: RoomId) -> bool {
+        self.lock().rooms.get(&room).is_some_and(|there| there.values().any(Occupant::is_elsewhere))
+    }
+
     /// How many occupants a room has.
     pub(crate) fn len(&self, room: RoomId) -> usize {
         self.lock().rooms.get(&room).map_or(0, HashMap::len)

@@ -91,7 +91,12 @@ fn hats(standing: Standing) -> Option<El> {
 impl Door {
     /// Tells everybody in a room over XMPP.
     pub(crate) fn tell_room(&self, room: RoomId, stanza: &El, passing: bool) {
-        self.chat.tell_door(room, Wire::Xmpp, stanza.to_string().into(), passing);
+        self.tell_here(room, stanza.to_string(), passing);
+    }
+
+    /// As [`Self::tell_room`] a stanza that is written already.
+    pub(crate) fn tell_here(&self, room: RoomId, stanza: String, passing: bool) {
+        self.chat.tell_door(room, Wire::Xmpp, stanza.into(), passing);
     }
 
     /// The presences of all who are in a room over XMPP, but `but`, as a newcomer is told them.
@@ -117,8 +122,8 @@ impl Door {
     /// The presence of somebody who is in a room by the web.
     pub(crate) fn other(&self, room: RoomId, jid: &str, person: &Person, comes: bool) -> Option<El> {
         let standing = super::standing::of_id(&self.chat.directory(), person.id, room)?;
-        let (address, nick) = (self.domains.of_person(&person.name), &person.display_name);
-        let told = Told { room: jid, nick, user: person.id, id: room, jid: &address, standing };
+        let (address, nick) = (self.domains.of_person(&person.name), person.distinct_name());
+        let told = Told { room: jid, nick: &nick, user: person.id, id: room, jid: &address, standing };
         Some(match comes {
             true => told.here("", &[]),
             false => told.gone(&Farewell::default(), &[]),
@@ -128,13 +133,13 @@ impl Door {
     /// Those who are in a room by the web and have no client under the name that they show there.
     pub(crate) fn others_in(&self, room: RoomId) -> Vec<Person> {
         let others = self.chat.others_in(room).into_iter();
-        others.filter(|person| !self.occupants.sits(room, &person.display_name, person.id)).collect()
+        others.filter(|person| !self.occupants.sits(room, &person.distinct_name(), person.id)).collect()
     }
 
     /// What those who stay in a room are told of an occupant who has gone out of it: nothing of that, unless somebody else had him go, if he is still there by the
     /// web under the same name.
     pub(crate) fn gone(&self, room: RoomId, told: &Told<'_>, farewell: &Farewell) -> Vec<El> {
-        let same = |person: &Person| person.id == told.user && key(&person.display_name) == key(told.nick);
+        let same = |person: &Person| person.id == told.user && key(&person.distinct_name()) == key(told.nick);
         let still = self.chat.others_in(room).into_iter().find(same);
         let still = still.and_then(|person| self.other(room, told.room, &person, true));
         match still {

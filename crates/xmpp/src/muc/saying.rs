@@ -84,18 +84,21 @@ impl Session {
         let corrected = element.get_child("replace", ns::MESSAGE_CORRECT).and_then(|r| r.attr("id"));
         if let Some(body) = body {
             let stanza = Some(stanza).filter(|s| !s.is_empty());
-            if let Some(corrected) = corrected {
-                let of = self.sent_lately(room, corrected).unwrap_or_else(|| self::client_id(Some(corrected), None));
-                return Ok(Wanted::Correct(of, NewEdit { client_id, text: body, title: None, stanza }));
-            }
-            if let Some(id) = id {
-                self.note_sent(room, id, client_id);
-            }
             let (text, action) = match body.strip_prefix("/me ") {
                 Some(rest) if !rest.trim().is_empty() => (rest.to_owned(), true),
                 _ => (body, false),
             };
-            let alert = element.children().any(|c| c.is("attention", "urn:xmpp:attention:0"));
+            if let Some(corrected) = corrected {
+                let of = self.sent_lately(room, corrected).unwrap_or_else(|| self::client_id(Some(corrected), None));
+                // It takes the place of all that was said (XEP-0308 section 3), and the client was told of the files by their addresses.
+                let keeps_files = self.door.files_base().is_none();
+                let new = NewEdit { client_id, text, title: None, action: Some(action), keeps_files, stanza };
+                return Ok(Wanted::Correct(of, new));
+            }
+            if let Some(id) = id {
+                self.note_sent(room, id, client_id);
+            }
+            let alert = element.children().any(|c| c.is("attention", ns::ATTENTION));
             let new = NewMessage { client_id, text, title: None, alert, action, files: Vec::new(), stanza };
             return Ok(Wanted::Post(new));
         }
@@ -124,9 +127,6 @@ impl Session {
             Ok(elements) => elements,
             Err(error) => return self.refuse("message", element, &error),
         };
-        if element.has_child("composing", ns::CHAT_STATES) {
-            self.live.typing(room);
-        }
         let Ok((jid, ..)) = self.room_now(room) else { return };
         let message = El::new("message")
             .attr("from", format_args!("{jid}/{nick}"))
@@ -135,6 +135,12 @@ impl Session {
             .raw(&elements)
             .child(occupant_id(room, self.user()));
         self.door.tell_room(room, &message, true);
+        // That somebody is writing is told to the web too, and by that to everybody at the other servers.
+        if element.has_child("composing", ns::CHAT_STATES) {
+            self.live.typing(room);
+        } else {
+            self.door.pass_on(room, &message);
+        }
     }
 
     async fn change_subject(&mut self, room: RoomId, subject: String, element: &Element) {
@@ -218,11 +224,14 @@ fn retracted_as_before(element: &Element) -> Option<&str> {
 /// What is kept of a message besides its text: everything but what is ours to say.
 fn elements(element: &Element) -> Result<String, StanzaError> {
     let mut kept = String::new();
+    let says = element.has_child("body", ns::CLIENT);
     for child in element.children() {
         let ours = match (child.name(), child.ns().as_str()) {
             ("body" | "subject" | "thread" | "error", ns::CLIENT) => child.name() != "thread",
             ("stanza-id", ns::SID) | ("occupant-id", ns::OID) | ("x", ns::MUC_USER) | ("delay", ns::DELAY) => true,
             ("replace", ns::MESSAGE_CORRECT) => true,
+            // With a text it makes an alert of it, which is told as such.
+            ("attention", ns::ATTENTION) => says,
             _ => false,
         };
         if !ours {
@@ -253,7 +262,7 @@ mod tests {
     fn what_is_ours_to_say_is_taken_off() {
         let message: Element =
             "<message xmlns='jabber:client'><body>b</body><stanza-id xmlns='urn:xmpp:sid:0' id='1' by='x'/>\
-                                <thread>t</thread><store xmlns='urn:xmpp:hints'/></message>"
+                                <thread>t</thread><store xmlns='urn:xmpp:hints'/><attention xmlns='urn:xmpp:attention:0'/></message>"
                 .parse()
                 .unwrap();
         assert_eq!(elements(&message).unwrap(), "<thread>t</thread><store xmlns='urn:xmpp:hints'/>");

@@ -34,7 +34,7 @@ impl Session {
                     // Who writes over XMPP here is told of by his own client's words.
                     let (nick, here) = match self.door.occupants.nick_of(*room, person.id) {
                         Some(sits) => sits,
-                        None => (person.display_name.clone(), false),
+                        None => (person.distinct_name().into_owned(), false),
                     };
                     if let Some(inside) = self.inside.get(room).filter(|_| !self.inactive && !here) {
                         let jid = inside.jid.clone();
@@ -77,7 +77,7 @@ impl Session {
                 let bytes = shared.encoded(Wire::Xmpp, |_| {
                     let about = put.changed.iter().any(|field| field == "subject");
                     let id = view.entry.client_id.to_string();
-                    let from = format!("{jid}/{}", view.author.display_name);
+                    let from = format!("{jid}/{}", view.author.distinct_name());
                     match about {
                         true => subject(&from, Some(id), &put.now.subject).into(),
                         false => changed(jid, &[104]).into(),
@@ -117,7 +117,7 @@ impl Session {
         let door = self.door.clone();
         for (person, comes) in came.iter().map(|p| (p, true)).chain(went.iter().map(|p| (p, false))) {
             // Somebody who is there over XMPP under the same name is that occupant already, or still.
-            let seated = door.occupants.sits(room, &person.display_name, person.id);
+            let seated = door.occupants.sits(room, &person.distinct_name(), person.id);
             if !seated && let Some(presence) = door.other(room, &inside.jid, person, comes) {
                 self.tell(presence);
             }

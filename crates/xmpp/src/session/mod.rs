@@ -187,8 +187,8 @@ impl Session {
         let now = Instant::now();
         Ok(Box::new(Session {
             caller: Arc::new(caller),
+            shown: person.distinct_name().into_owned(),
             login: person.name,
-            shown: person.display_name,
             full,
             bare,
             resource: seen,

@@ -212,10 +212,22 @@ export interface MessageEntry extends EntryBase {
 /** What was written, with the epoch under which. */
 export type PostedEntry = MessageEntry & { epoch: number };
 
+/** What a message is from now on. */
+export interface Edit {
+  of: number;
+  text: string;
+  title: string | null;
+  /** Null when that has not changed. */
+  action: boolean | null;
+  /** All that it has; null when they have not changed. */
+  files: FileInfo[] | null;
+  mentions: number[];
+}
+
 export interface EditEntry extends EntryBase {
   kind: 'edit';
   /** Null when what it said has been erased since. */
-  edit: { of: number; text: string; title: string | null } | null;
+  edit: Edit | null;
 }
 
 export interface RetractionEntry extends EntryBase {
@@ -270,6 +282,7 @@ export interface Version {
   author: Person;
   text: string;
   title: string | null;
+  files: FileInfo[];
 }
 
 export interface Roster {

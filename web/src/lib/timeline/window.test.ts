@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Entry, MessageEntry, Page, Person } from '../api/types';
+import type { Edit, Entry, MessageEntry, Page, Person } from '../api/types';
 import {
   cutAfter,
   find,
@@ -110,7 +110,7 @@ describe('a cut', () => {
     let { window } = withLive(fromPage(page(range(1, 10), 10)), {
       ...base(11),
       kind: 'edit',
-      edit: { of: 4, text: 'changed', title: null },
+      edit: { of: 4, text: 'changed', title: null, action: null, files: null, mentions: [] },
     });
     window = withLive(window, { ...base(12), kind: 'retraction', of: 5 }).window;
     const cut = cutAfter(window, 11);
@@ -130,10 +130,10 @@ describe('a cut', () => {
 
 describe('changes', () => {
   const start = fromPage(page(range(1, 10), 10));
-  const edit = (seq: number, of: number, text: string): Entry => ({
+  const edit = (seq: number, of: number, text: string, more: Partial<Edit> = {}): Entry => ({
     ...base(seq),
     kind: 'edit',
-    edit: { of, text, title: null },
+    edit: { of, text, title: null, action: null, files: null, mentions: [], ...more },
   });
 
   it('applies an edit, and an older edit heard late does not undo it', () => {
@@ -142,6 +142,16 @@ describe('changes', () => {
     window = withLive(window, edit(11, 4, 'first')).window;
     expect(textOf(find(window, 4))).toBe('second');
     expect((find(window, 4) as MessageEntry).edited?.seq).toBe(12);
+  });
+
+  it('takes what an edit says of files, mentions and doing, and keeps what it is silent of', () => {
+    const plan = { id: 'p', name: 'plan.txt', bytes: 1, type: 'text/plain', thumbnail: false };
+    let { window } = withLive(start, edit(11, 4, 'first', { action: true, files: [plan], mentions: [bo.id] }));
+    expect((find(window, 4) as MessageEntry).message).toMatchObject({ action: true, files: [plan], mentions: [bo.id] });
+    window = withLive(window, edit(12, 4, 'second')).window;
+    expect((find(window, 4) as MessageEntry).message).toMatchObject({ action: true, files: [plan], mentions: [] });
+    window = withLive(window, edit(13, 4, 'third', { action: false, files: [] })).window;
+    expect((find(window, 4) as MessageEntry).message).toMatchObject({ action: false, files: [] });
   });
 
   it('leaves a retracted message empty, also when an edit of it is heard later', () => {

@@ -1,7 +1,7 @@
 // The stretch of a room log that the client holds: always one unbroken run, from its first entry up to `through`.
 // All functions here are pure and return a new window, so a page may keep the old one while it renders.
 
-import type { Entry, MessageEntry, Page } from '../api/types';
+import type { Edit, Entry, MessageEntry, Page } from '../api/types';
 
 export interface Window {
   /** Ascending by seq, without repeats. */
@@ -204,12 +204,19 @@ function withChanges(entries: readonly Entry[], changes: readonly Entry[]): read
   return result ?? entries;
 }
 
-function editedBy(target: MessageEntry, change: Entry, edit: { text: string; title: string | null }): MessageEntry {
+function editedBy(target: MessageEntry, change: Entry, edit: Edit): MessageEntry {
   // Edits can be heard twice (as the answer and as a live event) and must not undo a later one.
   if (!target.message || (target.edited?.seq ?? 0) >= change.seq) return target;
   return {
     ...target,
-    message: { ...target.message, text: edit.text, title: edit.title ?? target.message.title },
+    message: {
+      ...target.message,
+      text: edit.text,
+      title: edit.title ?? target.message.title,
+      action: edit.action ?? target.message.action,
+      files: edit.files ?? target.message.files,
+      mentions: edit.mentions,
+    },
     edited: { at: change.at, seq: change.seq },
   };
 }

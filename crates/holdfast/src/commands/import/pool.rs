@@ -64,10 +64,11 @@ pub(super) async fn run(archive: &Path, what_if: WhatIf, context: &Context) -> R
     }
     out.value(&report, |_| {
         let mut lines = vec![format!(
-            "{}: {} entries in {} logs, {} files, {} accounts.",
+            "{}: {} entries in {} logs, {} one-to-one messages, {} files, {} accounts.",
             archive.display(),
             checked.entries,
             checked.logs,
+            checked.direct,
             checked.files,
             checked.accounts
         )];

@@ -17,6 +17,7 @@ use holdfast_chat::{Caller, ChatError};
 use holdfast_domain::chain::{Payload, Stored};
 use holdfast_domain::entry::FileRef;
 use holdfast_domain::{PrincipalId, RoomId, Seq};
+use holdfast_store::direct::StoredDirect;
 use holdfast_store::files::StoredFile;
 use holdfast_store::log::Head;
 use serde::Serialize;
@@ -42,8 +43,12 @@ enum ExportLine {
     Manifest { manifest: Manifest },
     /// An entry of a log, log by log, ascending.
     Entry { entry: StoredEntry },
+    /// What makes addresses of files good. Only for the operator.
+    Keys { keys: Keys },
     /// What no log holds of a user. Only for the operator, since it has password keys.
     Account { account: Account },
+    /// A message from one to another, ascending. Only for the operator.
+    Direct { direct: Direct },
     /// A file of a message that is in sight.
     File { file: ExportedFile },
     /// The last: everything was written.
@@ -135,6 +140,8 @@ struct Account {
     read: Vec<(i64, i64)>,
     #[schema(value_type = Vec<Object>)]
     feeds: Vec<holdfast_domain::feed::Feed>,
+    /// What his clients keep with the server, node by node.
+    items: Vec<Item>,
 }
 
 /// Keys of SCRAM-SHA-256.
@@ -150,9 +157,18 @@ struct Scram {
     server_key: String,
 }
 
+fn hex(key: [u8; 32]) -> String {
+    holdfast_domain::chain::Digest(key).to_string()
+}
+
 impl From<AccountExport> for Account {
     fn from(account: AccountExport) -> Self {
-        let hex = |key: [u8; 32]| holdfast_domain::chain::Digest(key).to_string();
+        let items = account.items.into_iter().flat_map(|(node, items)| {
+            items.into_iter().map(move |item| {
+                let (id, at, payload) = (item.id, item.at.into(), item.payload);
+                Item { node: node.clone(), id, at, payload }
+            })
+        });
         Self {
             id: account.user.0,
             scram: account.scram.map(|keys| Scram {
@@ -165,7 +181,55 @@ impl From<AccountExport> for Account {
             followed: account.followed.into_iter().map(|r| r.0).collect(),
             read: account.read.into_iter().map(|(room, seq)| (room.0, seq.0)).collect(),
             feeds: account.feeds,
+            items: items.collect(),
         }
+    }
+}
+
+/// Secrets that the pool's servers share.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExportedKeys)]
+struct Keys {
+    /// By which addresses of files are made. Hexadecimal.
+    addresses: String,
+}
+
+/// What a client of a user's keeps with the server.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExportedItem)]
+struct Item {
+    /// The list that it is in.
+    node: String,
+    id: String,
+    at: Moment,
+    /// XML, as it was put.
+    payload: String,
+}
+
+/// A message from one to another, exactly as it is stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExportedDirect)]
+struct Direct {
+    id: i64,
+    from: i64,
+    to: i64,
+    at: Moment,
+    client_id: Uuid,
+    /// What a person reads of it; may be empty.
+    text: String,
+    /// The XML of the whole stanza.
+    payload: String,
+    /// The files that went with it, as messages in rooms name theirs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    files: Vec<FileRef>,
+}
+
+impl From<StoredDirect> for Direct {
+    fn from(stored: StoredDirect) -> Self {
+        let StoredDirect { direct, client_id, text, files } = stored;
+        let holdfast_store::direct::Direct { id, from, to, at, payload } = direct;
+        Self { id, from: from.0, to: to.0, at: at.into(), client_id: client_id.0, text, payload, files }
     }
 }
 
@@ -261,12 +325,27 @@ async fn write(
         }
     }
     if caller.is_operator() {
+        let keys = Keys { addresses: hex(door.chat.export_address_key(caller).await?) };
+        if !lines.push(&ExportLine::Keys { keys }).await {
+            return Ok(None);
+        }
         let users: Vec<PrincipalId> = door.chat.directory().users().map(|u| u.id).collect();
         for user in users {
             let account = door.chat.account_export(caller, user).await?;
             if !lines.push(&ExportLine::Account { account: account.into() }).await {
                 return Ok(None);
             }
+        }
+        let mut last = 0;
+        loop {
+            let page = door.chat.export_direct(caller, last, PAGE).await?;
+            let Some(newest) = page.last().map(|stored| stored.direct.id) else { break };
+            for stored in page {
+                if !lines.push(&ExportLine::Direct { direct: stored.into() }).await {
+                    return Ok(None);
+                }
+            }
+            last = newest;
         }
     }
     for (room, end) in ends.iter().filter(|(room, _)| *room != RoomId::POOL) {
