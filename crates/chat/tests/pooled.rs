@@ -524,6 +524,17 @@ async fn posts_wait_while_the_database_starts_again_and_none_is_lost_or_doubled(
     let at_b = in_room(&pool.b, &pool.bo, pool.room).await;
     let first = pool.a.say(&pool.ana, pool.room, "before").await.view.entry.seq;
     entries(&at_b, pool.room, 1).await;
+    // Heard as it comes: whoever lets too much wait is let go.
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let listening = tokio::spawn({
+        let (heard, room) = (std::sync::Arc::clone(&heard), pool.room);
+        async move {
+            loop {
+                let seqs = entries(&at_b, room, 1).await;
+                heard.lock().unwrap().extend(seqs);
+            }
+        }
+    });
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let mut posts = tokio::task::JoinSet::new();
     for poster in 0..10 {
@@ -555,7 +566,13 @@ async fn posts_wait_while_the_database_starts_again_and_none_is_lost_or_doubled(
         acknowledged.extend(posted.unwrap());
     }
     acknowledged.sort();
-    let heard = entries(&at_b, pool.room, acknowledged.len()).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while heard.lock().unwrap().len() < acknowledged.len() {
+        assert!(!listening.is_finished() && Instant::now() < deadline, "not all is heard");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    listening.abort();
+    let heard = heard.lock().unwrap().clone();
     let seqs: Vec<Seq> = acknowledged.iter().map(|(seq, _)| *seq).collect();
     assert_eq!(heard, seqs, "what was acknowledged is what was heard, once, in order");
     assert_eq!(seqs, (1..=i64::try_from(seqs.len()).unwrap()).map(|i| Seq(first.0 + i)).collect::<Vec<_>>());
