@@ -8,16 +8,21 @@ import { Server } from './lib/server.mjs';
 import { until } from './lib/until.mjs';
 
 const count = 700;
-let server, browser, page, api, room;
+let server, browser, page, api, room, short, cy;
 
 before(async () => {
   server = await Server.make();
   await server.addUser('ana.ruiz', 'correct horse battery', '--admin');
+  await server.addUser('cy.lin', 'correct horse battery');
   await server.start();
   api = await Api.signedIn(server.url, 'ana.ruiz', 'correct horse battery');
   const category = await api.category('Desks');
   room = (await api.room(category.id, 'archive')).id;
   await api.room(category.id, 'other');
+  short = (await api.room(category.id, 'short')).id;
+  cy = await Api.signedIn(server.url, 'cy.lin', 'correct horse battery');
+  await cy.call('PUT', `/me/followed/${short}`);
+  for (const n of ['One', 'Another']) await api.post(short, `${n} of two.`);
   for (let i = 1; i <= count; i++) {
     const text = i === 42 ? 'Message 42 speaks of the narwhal settlement.' : `Message ${i}${'. And more of it'.repeat(i % 7)}.`;
     await api.post(room, text);
@@ -66,6 +71,16 @@ function atRest() {
     return first && second && first.seq === second.seq && Math.abs(first.offset - second.offset) < 0.5 && second;
   });
 }
+
+test('a room that fits on a screen is read from its end, also where some of it is unread', async () => {
+  const phone = await openPage(browser, { size: 'phone' });
+  await signIn(phone, server.url, 'cy.lin', 'correct horse battery');
+  await openRoom(phone, server.url, short);
+  await message(phone, 'One of two').waitFor();
+  await until('it is read', async () => (await cy.call('GET', `/rooms/${short}`)).me.unread === 0);
+  assert.equal(await phone.getByRole('button', { name: 'To the newest' }).count(), 0);
+  await phone.context().close();
+});
 
 test('the room opens at its end', async () => {
   await openRoom(page, server.url, room);
