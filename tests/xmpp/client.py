@@ -218,6 +218,16 @@ class Web:
             raise
         return json.loads(text) if text else None
 
+    def number_of(self, room):
+        """The number of the room with an address."""
+        return self.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+
+    def attach(self, number, name, body):
+        """Uploads a file to a room; answers its number."""
+        request = urllib.request.Request(f"{self.base}/rooms/{number}/files?name={name}", data=body, method="POST")
+        with self.cookies.open(request, timeout=PATIENCE) as answer:
+            return json.load(answer)["id"]
+
     @contextlib.asynccontextmanager
     async def inside(self, number):
         """Is in a room by its number, as a browser is."""

@@ -61,10 +61,6 @@ def oob_of(message):
     return [url.text for url in message.findall(f"{OOB}/{{jabber:x:oob}}url")]
 
 
-async def number_of(web, room):
-    return web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
-
-
 def messages_of(web, number):
     return [e for e in web.ask("GET", f"/rooms/{number}/entries?limit=100")["entries"] if e["kind"] == "message"]
 
@@ -90,7 +86,7 @@ async def a_file_said_in_a_room(server):
     room = a_room(server, "files")
     await ana.join(room, "ana")
     await cleo.join(room, "cleo")
-    number = await number_of(web, room)
+    number = web.number_of(room)
     get = await upload(ana, "a plan.png", PNG)
     said = await ana.say(room, get, children=[oob(get)])
     assert said["body"] == get and oob_of(said.xml) == [get], said
@@ -147,14 +143,10 @@ async def a_file_of_the_web(server):
     ana = await server.client("ana")
     room = a_room(server, "webfile")
     await ana.join(room, "ana")
-    number = await number_of(web, room)
+    number = web.number_of(room)
 
-    def attach(name, body):
-        request = urllib.request.Request(f"{web.base}/rooms/{number}/files?name={name}", data=body, method="POST")
-        with web.cookies.open(request, timeout=15) as answer:
-            return re.search(rb'"id":"([^"]+)"', answer.read()).group(1).decode()
-
-    one, two, three = attach("one.png", PNG), attach("two.txt", b"two"), attach("%C3%BC.bin", b"\0three")
+    named = (("one.png", PNG), ("two.txt", b"two"), ("%C3%BC.bin", b"\0three"))
+    one, two, three = (web.attach(number, name, body) for name, body in named)
     web.ask("POST", f"/rooms/{number}/messages", {"text": "", "files": [one], "client_id": str(uuid.uuid4())})
     web.ask("POST", f"/rooms/{number}/messages", {"text": "two of them", "files": [two, three], "client_id": str(uuid.uuid4())})
     alone = await ana.until("the picture", lambda s: s.name == "message" and "one.png" in s["body"])
@@ -176,7 +168,7 @@ async def a_file_in_a_correction(server):
     room = a_room(server, "corrected")
     await ana.join(room, "ana")
     await cleo.join(room, "cleo")
-    number = await number_of(web, room)
+    number = web.number_of(room)
 
     def now():
         [entry] = messages_of(web, number)
@@ -207,9 +199,7 @@ async def a_file_in_a_correction(server):
     assert [len(v["files"]) for v in versions] == [0, 1, 1, 1, 2, 0], versions
 
     # The web's own files, which its edit keeps and tells.
-    request = urllib.request.Request(f"{web.base}/rooms/{number}/files?name=bo.txt", data=b"bo", method="POST")
-    with web.cookies.open(request, timeout=15) as answer:
-        file = re.search(rb'"id":"([^"]+)"', answer.read()).group(1).decode()
+    file = web.attach(number, "bo.txt", b"bo")
     said = web.ask("POST", f"/rooms/{number}/messages", {"text": "mine", "files": [file], "client_id": str(uuid.uuid4())})
     await ana.until("the file", lambda s: s.name == "message" and s["body"].startswith("mine\n"))
     edited = web.ask("PATCH", f"/rooms/{number}/messages/{said['seq']}", {"text": "still mine", "client_id": str(uuid.uuid4())})
@@ -312,7 +302,7 @@ async def a_file_said_to_one(server):
     room = a_room(server, "later")
     await ana.join(room, "ana")
     await ana.say(room, get)
-    [entry] = messages_of(web, await number_of(web, room))
+    [entry] = messages_of(web, web.number_of(room))
     assert entry["message"]["text"] == get and entry["message"]["files"] == []
 
 
@@ -368,10 +358,8 @@ async def without_uploads(server):
     web = Web("bo")
     room = a_room(server, "names")
     await ana.join(room, "ana")
-    number = await number_of(web, room)
-    request = urllib.request.Request(f"{web.base}/rooms/{number}/files?name=one.png", data=PNG, method="POST")
-    with web.cookies.open(request, timeout=15) as answer:
-        file = re.search(rb'"id":"([^"]+)"', answer.read()).group(1).decode()
+    number = web.number_of(room)
+    file = web.attach(number, "one.png", PNG)
     web.ask("POST", f"/rooms/{number}/messages", {"text": "here", "files": [file], "client_id": str(uuid.uuid4())})
     heard = await ana.until("the message", lambda s: s.name == "message" and "here" in s["body"])
     assert heard["body"] == f"here\n[one.png ({len(PNG)} bytes)]", heard["body"]

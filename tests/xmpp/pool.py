@@ -92,7 +92,7 @@ async def a_file_of_one_server(server):
             assert answer.read() == b"hello"
     await ana.say(room, get)
     web = Web("bo")
-    number = web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+    number = web.number_of(room)
     said = [e["message"] for e in web.ask("GET", f"/rooms/{number}/entries?limit=100")["entries"] if e["kind"] == "message"]
     assert [(m["text"], [f["name"] for f in m["files"]]) for m in said] == [("", ["plan.txt"])], said
 

@@ -74,7 +74,7 @@ async def namesakes(server):
     room = a_room(server, "namesakes")
     before = await server.client("ana")
     await before.join(room, "ana")
-    number = web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+    number = web.number_of(room)
     for one in ("ana", "bo", "cleo"):
         root.ask("PATCH", f"/users/{ids[one]}", {"display_name": name})
     ana, bo = await server.client("ana", resource="again"), await server.client("bo")
@@ -261,7 +261,7 @@ async def markers_hints_and_alerts(server):
     assert page[-1][1] == "off the record"
 
     attention = "{urn:xmpp:attention:0}attention"
-    number = web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+    number = web.number_of(room)
     await ana.say(room, "come now", children=[ET.Element(attention)])
     heard = await bo.heard(room, "come now")
     assert len(heard.xml.findall(attention)) == 1
@@ -517,7 +517,7 @@ async def seen_as_they_are(server):
     assert named(moderators) == [first], named(moderators)
     # Somebody who is there by the web alone stands among them, and hears no whisper: that is said, though he has a client that is not there.
     web = Web("dora")
-    number = web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+    number = web.number_of(room)
     async with web.inside(number):
         await ana.until("dora, who is there by the web", is_at("dora", "available"))
         participants = await ana.ask(room, f"<query xmlns='{admin}'><item role='participant'/></query>")
@@ -573,7 +573,7 @@ async def the_web_and_xmpp_in_one_room(server):
     ana = await server.client("ana")
     room = a_room(server, "both")
     await ana.join(room, "ana")
-    number = web.ask("GET", f"/rooms?name={room.split('@')[0]}")["items"][0]["id"]
+    number = web.number_of(room)
     expected = []
     for i in range(6):
         text = f"line {i}"

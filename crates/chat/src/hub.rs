@@ -206,7 +206,7 @@ impl Hub {
         if live.connections.remove(&connection.id).is_none() {
             return;
         }
-        state.inside.get_mut(&connection.id).into_iter().for_each(|rooms| rooms.retain(|inside| *inside != room));
+        no_longer_in(&mut state.inside, connection.id, room);
         let user = connection.caller.user;
         if let Some(present) = live.people.get_mut(&user) {
             let (plain, how) = (present.plain(), present.how_here());
@@ -409,9 +409,7 @@ impl Hub {
     pub(crate) fn forget(&self, room: RoomId) {
         let mut state = self.lock();
         let live = state.rooms.remove(&room).unwrap_or_default();
-        for id in live.connections.keys() {
-            state.inside.get_mut(id).into_iter().for_each(|rooms| rooms.retain(|inside| *inside != room));
-        }
+        live.connections.keys().for_each(|id| no_longer_in(&mut state.inside, *id, room));
         state.published.remove(&room);
         state.elsewhere.values_mut().for_each(|rooms| drop(rooms.remove(&room)));
     }
@@ -460,6 +458,12 @@ impl Hub {
         for connection in state.connections.values() {
             connection.outbox.close(bye.clone());
         }
+    }
+}
+
+fn no_longer_in(inside: &mut HashMap<u64, Vec<RoomId>>, connection: u64, room: RoomId) {
+    if let Some(rooms) = inside.get_mut(&connection) {
+        rooms.retain(|inside| *inside != room);
     }
 }
 

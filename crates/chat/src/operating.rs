@@ -197,10 +197,8 @@ impl Chat {
         let store = self.store();
         let followed = store.followed(user).await?;
         let read = self.readings(user, followed.clone()).await?.into_iter().map(|r| (r.room, r.read)).collect();
-        let mut items = Vec::new();
-        for node in store.item_nodes(user).await? {
-            items.push((node.clone(), store.items(user, &node).await?));
-        }
+        let nodes = store.item_nodes(user).await?;
+        let items = store.items_in(user, &nodes.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         Ok(AccountExport {
             user,
             scram: store.credentials(user).await?.scram,
@@ -208,7 +206,7 @@ impl Chat {
             followed,
             read,
             feeds: store.feeds(user).await?,
-            items,
+            items: nodes.into_iter().zip(items).collect(),
         })
     }
 

@@ -104,10 +104,8 @@ impl Chat {
             return Err(ChatError::invalid("files", why));
         }
         let files = self.files_to_send(caller, room, &new).await?;
-        let said = match (&new.title, new.action) {
-            (None, false) => self.addresses().beside(&new.text, &files, elements(new.stanza.as_ref())),
-            _ => new.text.as_str(),
-        };
+        let plain = new.title.is_none() && !new.action;
+        let said = self.said_beside(&new.text, plain, new.stanza.as_ref(), &files);
         let (said, title) = self.check_text(said, new.title.as_deref(), !files.is_empty())?;
         let mentions = self.mentioned(title.as_deref(), &said);
         let message = Message {
@@ -164,10 +162,8 @@ impl Chat {
         }
         let had = row.files_now();
         let files = self.files_from_now(caller, &row, had, &new).await?;
-        let said = match (&new.title, new.action) {
-            (None, None | Some(false)) => self.addresses().beside(&new.text, &files, elements(new.stanza.as_ref())),
-            _ => new.text.as_str(),
-        };
+        let plain = new.title.is_none() && new.action != Some(true);
+        let said = self.said_beside(&new.text, plain, new.stanza.as_ref(), &files);
         let (text, title) = self.check_text(said, new.title.as_deref(), !files.is_empty())?;
         let mentions = self.mentioned(title.as_deref(), &text);
         // Both are told whenever they are out of the ordinary or were, so that whoever hears of the edit alone knows.
@@ -490,6 +486,11 @@ impl Chat {
         let mut said = self.addresses().said(text, most);
         said.extend(self.addresses().said(elements(stanza), most));
         said
+    }
+
+    /// What a text says beside its files. Only of a plain one, neither a story nor something done, anything is left out.
+    fn said_beside<'t>(&self, text: &'t str, plain: bool, stanza: Option<&Stanza>, files: &[FileRef]) -> &'t str {
+        if plain { self.addresses().beside(text, files, elements(stanza)) } else { text }
     }
 
     /// Adds those of the files that are said which may go with the message: uploaded by its author, and to no message, or to this one before. The address of

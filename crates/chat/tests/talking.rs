@@ -20,6 +20,11 @@ use holdfast_store::search::Words;
 use std::time::Duration;
 use support::{Pool, client_id, done, message, new_room};
 
+fn edit(text: &str) -> NewEdit {
+    let (client_id, text) = (client_id(), text.into());
+    NewEdit { client_id, text, title: None, action: None, keeps_files: true, stanza: None }
+}
+
 #[tokio::test]
 async fn the_same_client_id_yields_the_same_entry() {
     let pool = Pool::new().await;
@@ -68,14 +73,6 @@ async fn an_author_edits_and_takes_back_within_the_time_for_it() {
     let (ana, bo) = (pool.user("ana").await, pool.user("bo").await);
     let room = pool.room(&ana, pool.category("All").await, "desk", Privacy::Open).await;
     let seq = pool.say(&ana, room, "teh price").await.view.entry.seq;
-    let edit = |text: &str| NewEdit {
-        client_id: client_id(),
-        text: text.into(),
-        title: None,
-        action: None,
-        keeps_files: true,
-        stanza: None,
-    };
 
     let refused = pool.chat.edit(&bo, room, seq, edit("mine")).await.unwrap_err();
     assert_eq!(refused.to_string(), "only its author may change a message");
@@ -182,14 +179,6 @@ async fn what_was_said_before_a_date_is_cleared_in_its_later_words_too() {
     let seq = pool.say(&ana, room, "first words").await.view.entry.seq;
     let date = pool.chat.now();
     let later = pool.say(&ana, room, "later").await.view.entry.seq;
-    let edit = |text: &str| NewEdit {
-        client_id: client_id(),
-        text: text.into(),
-        title: None,
-        action: None,
-        keeps_files: true,
-        stanza: None,
-    };
     let edited = pool.chat.edit(&ana, room, seq, edit("other words")).await.unwrap().view.entry.seq;
     let kept = pool.chat.edit(&ana, room, later, edit("later still")).await.unwrap().view.entry.seq;
     done(pool.chat.clear(&root, room, date, Mode::Do).await.unwrap());

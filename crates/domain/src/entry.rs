@@ -44,6 +44,11 @@ impl Entry {
         self.body.as_ref()?.files(self.seq)
     }
 
+    /// Whether a file is among those.
+    pub fn names_file(&self, id: FileId) -> bool {
+        self.files().is_some_and(|(_, files)| files.iter().any(|file| file.id == id))
+    }
+
     /// The moment that people are shown: when an imported message was said, otherwise when the log took the entry.
     pub fn shown_at(&self) -> Time {
         match &self.body {

@@ -27,7 +27,7 @@ impl<'a> Files<'a> {
     }
 
     /// Text, elements and files of a message as its body and elements. A file alone is told as clients tell one: its address is the body, and said
-    /// once more as such (XEP-0066 section 3). Others stand below the text, each on a line by itself, where [`Addresses::beside`] knows them again.
+    /// once more as such (XEP-0066 section 3). Others stand below the text, each on a line by itself, where they are known again in a correction.
     pub(crate) fn told(&self, mut body: String, files: &[FileRef], elements: &str) -> (String, Vec<El>, String) {
         if files.is_empty() {
             return (body, Vec::new(), elements.to_owned());

@@ -124,15 +124,11 @@ pub async fn plan(agent: &Arc<Agent>, asked: &PlanOptions) -> Told<Plan> {
         false => Some(copy::look_at_share(agent).await.map_err(|e| e.to_string())),
     };
     let loss = expected_loss(agent, &holder, &own, share.as_ref().and_then(|s| s.as_ref().ok()));
-    // Who answered a moment ago is asked once more: a person does not wait until it is noticed that the site is gone.
-    let gone_now = match agent.answering(&roles.primary.name) {
-        Some(_) => agent.ask(&roles.primary.name).await.err().map(|e| e.to_string()),
-        None => None,
-    };
+    let other_site = hear_once_more(agent, &roles.primary.name).await;
     let mut checks = Checks::default();
     look_at_backup(&mut checks, &own);
     look_at_share(&mut checks, agent, share.as_ref());
-    look_at_other_site(&mut checks, agent, &roles, options, gone_now);
+    look_at_other_site(&mut checks, other_site, options);
     look_at_this_site(&mut checks, agent, &roles);
     checks.add(
         "loss-known",
@@ -275,23 +271,23 @@ fn look_at_share(checks: &mut Checks, agent: &Agent, share: Option<&Told<ShareCh
     checks.red_unless(folder.is_dir(), "copy-folder", folder.display().to_string(), "make the copy folder");
 }
 
-/// `gone_now`: why the primary, which answered a moment ago, does not any more.
-fn look_at_other_site(
-    checks: &mut Checks,
-    agent: &Agent,
-    roles: &Roles<'_>,
-    options: &FailoverOptions,
-    gone_now: Option<String>,
-) {
-    let primary = &roles.primary.name;
-    let answers = agent.answering(primary).is_some() && gone_now.is_none();
+/// Whether the primary answers, and what is told of that. Who answered a moment ago is asked once more: a person does not wait until it is noticed that
+/// the site is gone.
+async fn hear_once_more(agent: &Arc<Agent>, primary: &str) -> (bool, String) {
+    match agent.heard_of(primary) {
+        None => (false, format!("{primary} was not heard of since this agent started")),
+        Some(heard) if heard.silent_since.is_some() => {
+            (false, format!("{primary} has not answered since {}: {}", heard.at, heard.why))
+        }
+        Some(_) => match agent.ask(primary).await {
+            Ok(_) => (true, format!("{primary} answers: that site is alive")),
+            Err(why) => (false, format!("{primary} does not answer any more: {why}")),
+        },
+    }
+}
+
+fn look_at_other_site(checks: &mut Checks, (answers, told): (bool, String), options: &FailoverOptions) {
     let planned = matches!(options.fence, Some(super::evidence::FenceSpec::StandDown));
-    let told = match (agent.heard_of(primary), gone_now) {
-        (Some(heard), None) if heard.silent_since.is_none() => format!("{primary} answers: that site is alive"),
-        (Some(_), Some(why)) => format!("{primary} does not answer any more: {why}"),
-        (Some(heard), None) => format!("{primary} has not answered since {}: {}", heard.at, heard.why),
-        (None, _) => format!("{primary} was not heard of since this agent started"),
-    };
     checks.red_unless(
         !answers || planned,
         "other-site-is-gone",

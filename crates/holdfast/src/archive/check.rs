@@ -8,6 +8,7 @@ use crate::progress::Progress;
 use anyhow::Result;
 use holdfast_domain::Time;
 use holdfast_domain::chain::{Digest, Verifier};
+use holdfast_domain::entry::FileRef;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -68,24 +69,7 @@ pub(crate) fn check(reader: &mut Reader, manifest: &Manifest, quiet: bool) -> Re
     }
     progress.finish();
 
-    let mut last = (0, Time::from_millis(i64::MIN));
-    let mut faults = Vec::new();
-    reader.lines("direct.jsonl", |number, line: DirectLine| {
-        if line.id <= last.0 || line.at < last.1 {
-            faults.push(format!("direct.jsonl: line {number}: message {} does not follow on {}", line.id, last.0));
-        }
-        last = (line.id, line.at);
-        files.extend(line.files.into_iter().map(|f| (f, format!("one-to-one message {}", line.id))));
-        checked.direct += 1;
-        Ok(())
-    })?;
-    checked.add(faults);
-    if checked.direct != manifest.direct {
-        checked.add(vec![format!(
-            "{} one-to-one messages are in it; there were {} when it was made",
-            checked.direct, manifest.direct
-        )]);
-    }
+    files.extend(check_direct(reader, manifest, &mut checked)?);
 
     let mut progress = Progress::new("files verified", files.len() as u64, quiet);
     let mut missing = 0;
@@ -113,6 +97,29 @@ pub(crate) fn check(reader: &mut Reader, manifest: &Manifest, quiet: bool) -> Re
         )]);
     }
     Ok(checked)
+}
+
+/// Verifies that one-to-one messages follow on each other and that all are there. Answers the files that they name, and which message names each.
+fn check_direct(reader: &mut Reader, manifest: &Manifest, checked: &mut Checked) -> Result<Vec<(FileRef, String)>> {
+    let mut last = (0, Time::from_millis(i64::MIN));
+    let (mut files, mut faults) = (Vec::new(), Vec::new());
+    reader.lines("direct.jsonl", |number, line: DirectLine| {
+        if line.id <= last.0 || line.at < last.1 {
+            faults.push(format!("direct.jsonl: line {number}: message {} does not follow on {}", line.id, last.0));
+        }
+        last = (line.id, line.at);
+        files.extend(line.files.into_iter().map(|f| (f, format!("one-to-one message {}", line.id))));
+        checked.direct += 1;
+        Ok(())
+    })?;
+    checked.add(faults);
+    if checked.direct != manifest.direct {
+        checked.add(vec![format!(
+            "{} one-to-one messages are in it; there were {} when it was made",
+            checked.direct, manifest.direct
+        )]);
+    }
+    Ok(files)
 }
 
 impl Checked {

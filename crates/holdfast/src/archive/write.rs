@@ -48,7 +48,7 @@ pub(crate) async fn write(client: &Client, path: &Path, quiet: bool) -> Result<W
         .prefix(".holdfast-export-")
         .tempfile_in(folder)
         .with_context(|| format!("making a file in {}", folder.display()))?;
-    let mut archive = Archive { zip: ZipWriter::new(BufWriter::new(part)), lines: 0 };
+    let mut archive = Archive { zip: ZipWriter::new(BufWriter::new(part)), part: String::new(), lines: 0 };
     let written = archive.pool(client, quiet).await?;
     let buffered = archive.zip.finish().context("finishing the archive")?;
     let part = buffered.into_inner().map_err(std::io::IntoInnerError::into_error).context("finishing the archive")?;
@@ -60,6 +60,8 @@ pub(crate) async fn write(client: &Client, path: &Path, quiet: bool) -> Result<W
 
 struct Archive<W: Write + std::io::Seek> {
     zip: ZipWriter<W>,
+    /// The part that is being written.
+    part: String,
     lines: u64,
 }
 
@@ -81,7 +83,6 @@ impl<W: Write + std::io::Seek> Archive<W> {
         let mut files: Vec<FileRef> = Vec::new();
         let mut named = Files::default();
         let mut log: Option<(RoomId, Verifier)> = None;
-        let (mut accounts, mut directs) = (false, false);
         let mut whole = false;
         while let Some(mut line) = lines.next().await? {
             if let Some(entry) = line.get_mut("entry").map(Value::take) {
@@ -100,25 +101,16 @@ impl<W: Write + std::io::Seek> Archive<W> {
                 written.entries += 1;
                 progress.set(written.entries);
             } else if let Some(account) = line.get("account") {
-                if !accounts {
-                    accounts = true;
-                    self.part("accounts.jsonl")?;
-                }
-                self.line(account)?;
+                self.line_of("accounts.jsonl", account)?;
                 manifest.accounts += 1;
             } else if let Some(direct) = line.get_mut("direct").map(Value::take) {
-                if !directs {
-                    directs = true;
-                    self.part("direct.jsonl")?;
-                }
                 let line: DirectLine =
                     serde_json::from_value(direct).context("understanding a message of the export")?;
-                self.line(&line)?;
+                self.line_of("direct.jsonl", &line)?;
                 files.extend(line.files);
                 written.direct += 1;
             } else if let Some(keys) = line.get("keys") {
-                self.part("keys.json")?;
-                self.line(keys)?;
+                self.line_of("keys.json", keys)?;
             } else if line["done"] == true {
                 whole = true;
             }
@@ -184,7 +176,16 @@ impl<W: Write + std::io::Seek> Archive<W> {
     }
 
     fn part(&mut self, name: &str) -> Result<()> {
+        name.clone_into(&mut self.part);
         self.zip.start_file(name, options()).context("writing the archive")
+    }
+
+    /// Writes a line of a part, which begins with its first one.
+    fn line_of(&mut self, part: &str, value: &impl serde::Serialize) -> Result<()> {
+        if self.part != part {
+            self.part(part)?;
+        }
+        self.line(value)
     }
 
     fn line(&mut self, value: &impl serde::Serialize) -> Result<()> {

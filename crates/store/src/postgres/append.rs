@@ -630,10 +630,7 @@ async fn has_file(session: &Session, room: RoomId, message: Seq, file: &FileRef)
         return Ok(true);
     }
     let entries = load_entries(session, [(room, message)].into()).await?;
-    Ok(entries
-        .get(&(room, message))
-        .and_then(Entry::files)
-        .is_some_and(|(_, files)| files.iter().any(|f| f.id == file.id)))
+    Ok(entries.values().any(|posted| posted.names_file(file.id)))
 }
 
 /// A head that is there after all: another server wrote the first entry of the log at the same moment. Tried again, it is found.

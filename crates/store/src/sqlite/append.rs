@@ -270,6 +270,5 @@ fn has_file(conn: &Connection, room: RoomId, message: Seq, file: &FileRef) -> Wo
     if conn.prepare_cached(SQL)?.exists(params![file.id.0.as_bytes(), room.0, message.0])? {
         return Ok(true);
     }
-    let message = load_entry(conn, room, message)?;
-    Ok(message.as_ref().and_then(Entry::files).is_some_and(|(_, files)| files.iter().any(|f| f.id == file.id)))
+    Ok(load_entry(conn, room, message)?.is_some_and(|posted| posted.names_file(file.id)))
 }

@@ -127,12 +127,7 @@ impl Files for SqliteStore {
             .read("listing the files of a room", move |tx, _| {
                 let limit = i64::try_from(limit).unwrap_or(i64::MAX);
                 let mut statement = tx.prepare_cached(SQL)?;
-                let mut rows = statement.query([room.0, before.map_or(i64::MAX, |s| s.0), limit])?;
-                let mut files = Vec::new();
-                while let Some(r) = rows.next()? {
-                    files.push(read_file(r)?);
-                }
-                Ok(files)
+                read_files(statement.query([room.0, before.map_or(i64::MAX, |s| s.0), limit])?)
             })
             .await
     }
@@ -179,12 +174,7 @@ pub(super) fn of_directs(conn: &Connection, first: i64, last: i64) -> Work<Vec<S
         "WHERE f.room = 0 AND f.seq BETWEEN ?1 AND ?2 AND f.ref IS NOT NULL ORDER BY f.seq, f.no"
     );
     let mut statement = conn.prepare_cached(SQL)?;
-    let mut rows = statement.query([first, last])?;
-    let mut files = Vec::new();
-    while let Some(r) = rows.next()? {
-        files.push(read_file(r)?);
-    }
-    Ok(files)
+    read_files(statement.query([first, last])?)
 }
 
 /// Gives a message between two people the files of its author that it says the addresses of, if no message has them yet.
@@ -212,6 +202,14 @@ fn begun(conn: &Connection, id: FileId) -> Work<i64> {
 fn blob(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Work<Option<Bytes>> {
     let found: Option<Vec<u8>> = conn.prepare_cached(sql)?.query_row(params, |r| r.get(0)).optional()?;
     Ok(found.map(Bytes::from))
+}
+
+fn read_files(mut rows: rusqlite::Rows<'_>) -> Work<Vec<StoredFile>> {
+    let mut files = Vec::new();
+    while let Some(r) = rows.next()? {
+        files.push(read_file(r)?);
+    }
+    Ok(files)
 }
 
 fn read_file(r: &rusqlite::Row<'_>) -> Work<StoredFile> {

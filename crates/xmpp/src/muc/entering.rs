@@ -15,6 +15,7 @@ use crate::xml::{El, text_within};
 use holdfast_chat::rooms::NewRoom;
 use holdfast_chat::{ChatError, Mode, Outcome};
 use holdfast_domain::name::{DisplayName, key};
+use holdfast_domain::principal::User;
 use holdfast_domain::room::{Invitations, Privacy, RoomType};
 use holdfast_domain::{RoomId, Seq, Time};
 use holdfast_store::log::From;
@@ -120,14 +121,12 @@ impl Session {
             return Ok(good.as_str().to_owned());
         }
         let directory = self.door.chat.directory();
-        let mut shown_so = directory.users_shown_as(good.as_str());
-        if shown_so.any(|user| user.id == self.user()) {
+        let shown_so: Vec<&User> = directory.users_shown_as(good.as_str()).collect();
+        if shown_so.iter().any(|user| user.id == self.user()) {
             // Others are shown under his name too.
             return Ok(self.shown.clone());
         }
-        let someone = directory.principal_named(good.as_str()).is_some()
-            || directory.users_shown_as(good.as_str()).any(|user| !user.disabled);
-        if someone {
+        if directory.principal_named(good.as_str()).is_some() || shown_so.iter().any(|user| !user.disabled) {
             return Err(StanzaError::cancel("conflict").because(format!("`{}` is somebody else's name", good.as_str())));
         }
         Ok(good.as_str().to_owned())
